@@ -1,0 +1,27 @@
+package dataplane
+
+import "net/netip"
+
+// Outbound is the source of what leaves the host, for one IP version.
+type Outbound struct {
+	Addr      netip.Addr // the zero Addr: the kernel chooses
+	Interface string     // not empty: follow this interface's address
+}
+
+// Config is what the data plane needs to know, and no more: no namespace, no
+// process, no path but resolv.conf's.
+type Config struct {
+	MTU        uint32
+	Network    netip.Prefix // the guest's IPv4 network
+	Gateway    netip.Addr   // the host as the guest sees it
+	Nameserver netip.Addr   // the DNS relay
+	EnableIPv6 bool
+
+	DisableHostLoopback bool
+	DisableDNS          bool
+	Outbound4           Outbound
+	Outbound6           Outbound
+
+	// ResolvConf is the path of resolv.conf(5) that the DNS relay follows.
+	ResolvConf string
+}
