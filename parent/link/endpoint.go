@@ -1,0 +1,208 @@
+package link
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+
+	"github.com/slirp4netns-go/slirp4netns/ipc/tun"
+)
+
+const (
+	ethLen    = header.EthernetMinimumSize // 14 bytes
+	etherIPv4 = uint16(header.IPv4ProtocolNumber)
+	etherIPv6 = uint16(header.IPv6ProtocolNumber)
+	etherARP  = uint16(header.ARPProtocolNumber)
+
+	// maxIP is the size in bytes of the largest IPv4 packet.
+	maxIP = 65535
+	// maxHeaders is what a TCP segment's headers may take in bytes: IPv6 and
+	// TCP with all its options.
+	maxHeaders = header.IPv6MinimumSize + header.TCPHeaderMaximumSize
+)
+
+// Packet is a valid IP packet that came from the guest. Bytes are the link's
+// and may be used only until the Receiver returns.
+type Packet struct {
+	Bytes  []byte // from the IP header to the end of the packet
+	Proto  tcpip.TransportProtocolNumber
+	HdrLen int // bytes of IP header (and, for IPv6, extension headers)
+	// SegSize is not 0 when UDP payload stands for several datagrams of that
+	// many bytes each, the last one perhaps shorter.
+	SegSize int
+}
+
+// Receiver takes packets that netstack shall not see. It reports whether it
+// took the packet. It is called on one goroutine, and must not block.
+type Receiver func(Packet) bool
+
+// Stats counts what the link dropped. All counters only ever grow.
+type Stats struct {
+	Malformed    atomic.Uint64 // frames too short or inconsistent
+	BadChecksum  atomic.Uint64
+	Unsupported  atomic.Uint64 // EtherTypes and versions that we do not speak
+	WriteDropped atomic.Uint64 // frames that the TAP did not take
+}
+
+// Config describes an Endpoint.
+type Config struct {
+	MTU uint32
+	// Addrs are the IPv4 addresses that are answered by ARP. The first one,
+	// the gateway, gives all IPv4 frames their source.
+	Addrs []netip.Addr
+	IPv6  bool
+	// Receive may be nil.
+	Receive Receiver
+}
+
+// Endpoint implements stack.LinkEndpoint and stack.GSOEndpoint.
+type Endpoint struct {
+	mtu   uint32
+	addrs []netip.Addr
+	ipv6  bool
+	mac4  MAC
+	recv  Receiver
+	stats Stats
+
+	dispatcher stack.NetworkDispatcher
+
+	// Set by Open, before the first packet.
+	fd      int
+	file    *os.File
+	vnetLen int // bytes of virtio-net header; 0: none
+	gso     bool
+	neigh   *neighbours
+}
+
+var (
+	_ stack.LinkEndpoint = (*Endpoint)(nil)
+	_ stack.GSOEndpoint  = (*Endpoint)(nil)
+)
+
+// New makes an Endpoint that has no device yet, so that the stack can be built
+// before the device is there.
+func New(cfg Config) *Endpoint {
+	return &Endpoint{
+		mtu:   cfg.MTU,
+		addrs: cfg.Addrs,
+		ipv6:  cfg.IPv6,
+		mac4:  ipv4MAC(cfg.Addrs[0]),
+		recv:  cfg.Receive,
+		fd:    -1,
+		neigh: newNeighbours(broadcastMAC),
+		// Until a device says otherwise; see SupportedGSO.
+		gso: true,
+	}
+}
+
+// Open gives the Endpoint its device, which it owns from then on. It must be
+// called once, before the stack sends or receives anything.
+func (e *Endpoint) Open(fd int, f tun.Features) error {
+	if f.VnetHdrLen != 0 && (f.VnetHdrLen < vnetMin || f.VnetHdrLen > vnetMax) {
+		return fmt.Errorf("link: %s has a virtio-net header of %d bytes, want %d to %d", f.Name, f.VnetHdrLen, vnetMin, vnetMax)
+	}
+	if f.VnetHdrLen != 0 && f.Offload == 0 {
+		offload, err := tun.SetOffload(fd, tun.OffloadAll)
+		if err != nil {
+			return fmt.Errorf("link: %s: %w", f.Name, err)
+		}
+		f.Offload = offload
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return fmt.Errorf("link: %s: fcntl(O_NONBLOCK): %w", f.Name, err)
+	}
+	if mac, ok := deviceMAC(fd); ok {
+		e.neigh = newNeighbours(mac)
+	}
+	e.fd = fd
+	e.vnetLen = f.VnetHdrLen
+	e.gso = f.Offload&tun.OffloadTCP == tun.OffloadTCP
+	e.file = os.NewFile(uintptr(fd), f.Name)
+	return nil
+}
+
+// deviceMAC asks a TAP for the Ethernet address of its interface. A socket has
+// none.
+func deviceMAC(fd int) (MAC, bool) {
+	ifr, err := unix.NewIfreq("x")
+	if err != nil {
+		return MAC{}, false
+	}
+	if err := unix.IoctlIfreq(fd, unix.SIOCGIFHWADDR, ifr); err != nil {
+		return MAC{}, false
+	}
+	return hwAddr(ifr), true
+}
+
+// Stats returns the live counters.
+func (e *Endpoint) Stats() *Stats { return &e.stats }
+
+// MTU implements stack.LinkEndpoint.
+func (e *Endpoint) MTU() uint32 { return e.mtu }
+
+// SetMTU implements stack.LinkEndpoint.
+func (e *Endpoint) SetMTU(mtu uint32) { e.mtu = mtu }
+
+// MaxHeaderLength implements stack.LinkEndpoint. Our headers are written from
+// an iovec of their own.
+func (e *Endpoint) MaxHeaderLength() uint16 { return 0 }
+
+// LinkAddress implements stack.LinkEndpoint.
+func (e *Endpoint) LinkAddress() tcpip.LinkAddress { return tcpip.LinkAddress(e.mac4[:]) }
+
+// SetLinkAddress implements stack.LinkEndpoint. The address follows from the
+// gateway's and cannot be changed.
+func (e *Endpoint) SetLinkAddress(tcpip.LinkAddress) {}
+
+// Capabilities implements stack.LinkEndpoint. Transmit checksum offload is not
+// claimed: netstack would then leave it out of segments for which it does not
+// ask for it (NeedsCsum), such as SYN-ACK.
+func (e *Endpoint) Capabilities() stack.LinkEndpointCapabilities {
+	return stack.CapabilityRXChecksumOffload
+}
+
+// SupportedGSO implements stack.GSOEndpoint. A device that does not segment
+// gets segments that netstack cut.
+func (e *Endpoint) SupportedGSO() stack.SupportedGSO {
+	if e.gso {
+		return stack.HostGSOSupported
+	}
+	return stack.GVisorGSOSupported
+}
+
+// GSOMaxSize implements stack.GSOEndpoint: what fits in one IP packet.
+func (e *Endpoint) GSOMaxSize() uint32 { return maxIP - maxHeaders }
+
+// Attach implements stack.LinkEndpoint.
+func (e *Endpoint) Attach(d stack.NetworkDispatcher) { e.dispatcher = d }
+
+// IsAttached implements stack.LinkEndpoint.
+func (e *Endpoint) IsAttached() bool { return e.dispatcher != nil }
+
+// Wait implements stack.LinkEndpoint. Run's caller waits for Run.
+func (e *Endpoint) Wait() {}
+
+// ARPHardwareType implements stack.LinkEndpoint. netstack shall not do ARP.
+func (e *Endpoint) ARPHardwareType() header.ARPHardwareType { return header.ARPHardwareNone }
+
+// AddHeader implements stack.LinkEndpoint.
+func (e *Endpoint) AddHeader(*stack.PacketBuffer) {}
+
+// ParseHeader implements stack.LinkEndpoint.
+func (e *Endpoint) ParseHeader(*stack.PacketBuffer) bool { return true }
+
+// SetOnCloseAction implements stack.LinkEndpoint.
+func (e *Endpoint) SetOnCloseAction(func()) {}
+
+// Close implements stack.LinkEndpoint: it ends Run and closes the device.
+func (e *Endpoint) Close() {
+	if e.file != nil {
+		e.file.Close()
+	}
+}

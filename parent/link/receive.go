@@ -1,0 +1,166 @@
+package link
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/buffer"
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/checksum"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+)
+
+// ErrGone tells that the device is gone: its namespace ended, or the other end
+// of the socket was closed.
+var ErrGone = errors.New("link: the device is gone")
+
+// copyLimit is the size in bytes up to which a packet is copied into a view of
+// its own. A larger one keeps the 64 KiB view that it was read into. Without
+// the copy a million one-byte segments would pin 64 GiB.
+const copyLimit = 16 << 10
+
+// viewSize is the size in bytes of the view that a packet is read into: the
+// largest chunk that gVisor pools, which holds any IP packet.
+const viewSize = 64 << 10
+
+// Run reads frames until the device is gone (ErrGone) or Close (nil).
+func (e *Endpoint) Run() error {
+	rc, err := e.file.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("link: %w", err)
+	}
+	r := reader{e: e, view: buffer.NewViewSize(viewSize)}
+	defer func() { r.view.Release() }()
+	var failed error
+	err = rc.Read(func(fd uintptr) bool {
+		for {
+			n, errno := r.readFrame(fd)
+			switch {
+			case errno == unix.EAGAIN:
+				return false
+			case errno == unix.EINTR:
+				continue
+			case errno == unix.EBADFD, errno == unix.ECONNRESET, errno == 0 && n == 0:
+				failed = ErrGone
+				return true
+			case errno != 0:
+				failed = fmt.Errorf("link: read from %s: %w", e.file.Name(), errno)
+				return true
+			}
+			r.receive(n)
+		}
+	})
+	if failed != nil {
+		return failed
+	}
+	if errors.Is(err, os.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// reader is the state of the goroutine that reads.
+type reader struct {
+	e    *Endpoint
+	view *buffer.View // viewSize bytes; the IP packet is read into it
+	head [vnetMax + ethLen]byte
+}
+
+// readFrame reads virtio-net and Ethernet headers into head and the rest into
+// view.
+func (r *reader) readFrame(fd uintptr) (int, unix.Errno) {
+	b := r.view.AsSlice()
+	iov := [2]unix.Iovec{{Base: &r.head[0]}, {Base: &b[0]}}
+	iov[0].SetLen(r.e.vnetLen + ethLen)
+	iov[1].SetLen(len(b))
+	n, _, errno := unix.Syscall(unix.SYS_READV, fd, uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)))
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), 0
+}
+
+// receive handles a frame of n bytes, headers included.
+func (r *reader) receive(n int) {
+	e := r.e
+	n -= e.vnetLen + ethLen
+	if n <= 0 {
+		e.stats.Malformed.Add(1)
+		return
+	}
+	var h VnetHdr
+	if e.vnetLen != 0 {
+		h.decode(r.head[:])
+	}
+	eth := r.head[e.vnetLen:]
+	from := MAC(eth[6:12])
+	b := r.view.AsSlice()[:n]
+	switch binary.BigEndian.Uint16(eth[12:]) {
+	case etherARP:
+		e.answerARP(b, from)
+	case etherIPv4:
+		r.receiveIPv4(b, from, &h)
+	default:
+		e.stats.Unsupported.Add(1)
+	}
+}
+
+func (r *reader) receiveIPv4(b []byte, from MAC, h *VnetHdr) {
+	e := r.e
+	ip := header.IPv4(b)
+	if len(b) < header.IPv4MinimumSize || b[0]>>4 != 4 {
+		e.stats.Malformed.Add(1)
+		return
+	}
+	hdrLen, total := int(ip.HeaderLength()), int(ip.TotalLength())
+	if hdrLen < header.IPv4MinimumSize || total < hdrLen || total > len(b) {
+		e.stats.Malformed.Add(1)
+		return
+	}
+	b = b[:total] // what follows is the padding of a short frame
+	if checksum.Checksum(b[:hdrLen], 0) != 0xffff {
+		e.stats.BadChecksum.Add(1)
+		return
+	}
+	proto := ip.TransportProtocol()
+	fragment := ip.More() || ip.FragmentOffset() != 0
+	if !fragment && !h.NeedsCsum && !h.DataValid && !transportSumOK(proto, b[12:20], b[hdrLen:]) {
+		e.stats.BadChecksum.Add(1)
+		return
+	}
+	src := netip.AddrFrom4([4]byte(b[12:16]))
+	if !e.ours(src) {
+		e.neigh.learn(src, from)
+	}
+	if !fragment && e.recv != nil {
+		p := Packet{Bytes: b, Proto: proto, HdrLen: hdrLen}
+		if h.GSO == gsoUDPL4 {
+			p.SegSize = int(h.SegSize)
+		}
+		if e.recv(p) {
+			return
+		}
+	}
+	r.deliver(header.IPv4ProtocolNumber, b)
+}
+
+// deliver gives the packet at the start of the view to netstack.
+func (r *reader) deliver(proto tcpip.NetworkProtocolNumber, b []byte) {
+	var v *buffer.View
+	if len(b) <= copyLimit {
+		v = buffer.NewViewWithData(b)
+	} else {
+		v = r.view
+		v.CapLength(len(b))
+		r.view = buffer.NewViewSize(viewSize)
+	}
+	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithView(v)})
+	r.e.dispatcher.DeliverNetworkPacket(proto, pkt)
+	pkt.DecRef()
+}

@@ -1,0 +1,56 @@
+package link
+
+import "encoding/binary"
+
+// Fields of struct virtio_net_hdr (linux/virtio_net.h). A TAP uses the host's
+// byte order unless told otherwise (TUNSETVNETLE is not used).
+const (
+	vnetNeedsCsum = 1 // VIRTIO_NET_HDR_F_NEEDS_CSUM
+	vnetDataValid = 2 // VIRTIO_NET_HDR_F_DATA_VALID
+
+	gsoNone  = 0
+	gsoTCPv4 = 1
+	gsoTCPv6 = 4
+	gsoUDPL4 = 5
+	gsoECN   = 0x80 // flag: the segments carry CWR
+
+	vnetMin = 10 // without num_buffers
+	vnetMax = 64 // what we accept from TUNGETVNETHDRSZ
+)
+
+// VnetHdr is what a frame's sender tells its receiver about checksum and
+// segmentation. Offsets count from the start of the IP header, not of the
+// Ethernet header as on the wire.
+type VnetHdr struct {
+	NeedsCsum  bool   // the checksum at CsumStart+CsumOffset is partial
+	DataValid  bool   // the sender vouches for the checksum
+	GSO        uint8  // gsoNone, …, without the ECN flag
+	HdrLen     uint16 // bytes of headers of a GSO packet
+	SegSize    uint16 // payload bytes of each segment of a GSO packet
+	CsumStart  uint16
+	CsumOffset uint16
+}
+
+// encode writes h as a virtio_net_hdr for an Ethernet frame; b has at least
+// vnetMin bytes, and what follows them is cleared.
+func (h *VnetHdr) encode(b []byte) {
+	clear(b)
+	if h.NeedsCsum {
+		b[0] = vnetNeedsCsum
+		binary.NativeEndian.PutUint16(b[6:], h.CsumStart+ethLen)
+		binary.NativeEndian.PutUint16(b[8:], h.CsumOffset)
+	}
+	if h.GSO != gsoNone {
+		b[1] = h.GSO
+		binary.NativeEndian.PutUint16(b[2:], h.HdrLen+ethLen)
+		binary.NativeEndian.PutUint16(b[4:], h.SegSize)
+	}
+}
+
+// decode reads the parts of a virtio_net_hdr that matter on receipt.
+func (h *VnetHdr) decode(b []byte) {
+	h.NeedsCsum = b[0]&vnetNeedsCsum != 0
+	h.DataValid = b[0]&vnetDataValid != 0
+	h.GSO = b[1] &^ gsoECN
+	h.SegSize = binary.NativeEndian.Uint16(b[4:])
+}

@@ -1,0 +1,159 @@
+package poll
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Events that a Handler is told of. Hang-up and error are always reported.
+const (
+	In    = unix.EPOLLIN
+	Out   = unix.EPOLLOUT
+	Err   = unix.EPOLLERR
+	HUp   = unix.EPOLLHUP
+	RdHUp = unix.EPOLLRDHUP
+)
+
+// batch is how many events one epoll_wait(2) may return.
+const batch = 128
+
+// Handler is told of readiness. HandleEvents runs on the poller's goroutine,
+// so it must not block.
+type Handler interface {
+	HandleEvents(events uint32)
+}
+
+// Token names one registration. The zero Token names none.
+type Token struct {
+	index int32 // slot + 1
+	gen   int32
+}
+
+// slot is one registration. A file descriptor's number can be used again
+// while an event for its predecessor is still in the batch; the generation
+// tells them apart.
+type slot struct {
+	gen     int32
+	handler Handler
+}
+
+// Poller watches file descriptors.
+type Poller struct {
+	epfd int
+	file *os.File // epfd in the runtime's poller
+
+	mu    sync.Mutex
+	slots []slot  // guarded by mu
+	free  []int32 // guarded by mu; indexes of slots
+}
+
+// New makes a Poller. Run must be called for events to be delivered.
+func New() (*Poller, error) {
+	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("epoll_create1: %w", err)
+	}
+	// os.NewFile hands only non-blocking descriptors to the runtime's poller.
+	if err := unix.SetNonblock(epfd, true); err != nil {
+		unix.Close(epfd)
+		return nil, fmt.Errorf("fcntl(O_NONBLOCK) on an epoll instance: %w", err)
+	}
+	return &Poller{epfd: epfd, file: os.NewFile(uintptr(epfd), "epoll")}, nil
+}
+
+// Add watches fd, edge-triggered, for events. The handler may be called before
+// Add returns.
+func (p *Poller) Add(fd int, events uint32, h Handler) (Token, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var i int32
+	if n := len(p.free); n > 0 {
+		i = p.free[n-1]
+		p.free = p.free[:n-1]
+	} else {
+		i = int32(len(p.slots))
+		p.slots = append(p.slots, slot{})
+	}
+	s := &p.slots[i]
+	s.gen++
+	s.handler = h
+	ev := unix.EpollEvent{Events: events | unix.EPOLLET, Fd: i, Pad: s.gen}
+	if err := unix.EpollCtl(p.epfd, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
+		s.handler = nil
+		p.free = append(p.free, i)
+		return Token{}, fmt.Errorf("epoll_ctl(ADD, %d): %w", fd, err)
+	}
+	return Token{index: i + 1, gen: s.gen}, nil
+}
+
+// Remove ends a registration. The caller closes fd afterwards; no event is
+// delivered once Remove has returned, except one that is running already.
+func (p *Poller) Remove(fd int, t Token) {
+	if t.index == 0 {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := &p.slots[t.index-1]
+	if s.gen != t.gen || s.handler == nil {
+		return
+	}
+	s.handler = nil
+	p.free = append(p.free, t.index-1)
+	// It can fail only if fd is not registered, and then there is nothing
+	// to undo.
+	_ = unix.EpollCtl(p.epfd, unix.EPOLL_CTL_DEL, fd, nil)
+}
+
+// handler returns the handler of an event, nil if its registration has ended.
+func (p *Poller) handler(ev *unix.EpollEvent) Handler {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s := &p.slots[ev.Fd]; s.gen == ev.Pad {
+		return s.handler
+	}
+	return nil
+}
+
+// Run delivers events until Close. Its error is nil after Close.
+func (p *Poller) Run() error {
+	rc, err := p.file.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("poll: %w", err)
+	}
+	var events [batch]unix.EpollEvent
+	var failed error
+	err = rc.Read(func(fd uintptr) bool {
+		for {
+			n, err := unix.EpollWait(int(fd), events[:], 0)
+			switch {
+			case err == unix.EINTR:
+				continue
+			case err != nil:
+				failed = fmt.Errorf("epoll_wait: %w", err)
+				return true
+			case n == 0:
+				return false // park until the instance is readable again
+			}
+			for i := range events[:n] {
+				if h := p.handler(&events[i]); h != nil {
+					h.HandleEvents(events[i].Events)
+				}
+			}
+		}
+	})
+	if failed != nil {
+		return failed
+	}
+	if errors.Is(err, os.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// Close ends Run. Registered descriptors stay open: they are their owners'.
+func (p *Poller) Close() error { return p.file.Close() }

@@ -1,0 +1,101 @@
+package poll
+
+import "sync"
+
+// Task is a piece of work that can be queued at most once at a time. It is
+// embedded in whatever has work to do.
+type Task struct {
+	run    func()
+	next   *Task
+	queued bool // guarded by Worker.mu
+}
+
+// Init sets what the task does. It must be called before the first Schedule.
+func (t *Task) Init(run func()) { t.run = run }
+
+// Worker runs tasks one after the other on one goroutine.
+type Worker struct {
+	mu     sync.Mutex
+	head   *Task // guarded by mu
+	tail   *Task // guarded by mu
+	parked bool  // guarded by mu
+	closed bool  // guarded by mu
+	wake   chan struct{}
+}
+
+// NewWorker makes a Worker. Run must be called for tasks to be run.
+func NewWorker() *Worker { return &Worker{wake: make(chan struct{}, 1)} }
+
+// Schedule queues t, unless it is queued already. It never blocks and may be
+// called under any lock that the task itself does not hold while it calls
+// Schedule.
+func (w *Worker) Schedule(t *Task) {
+	w.mu.Lock()
+	if t.queued || w.closed {
+		w.mu.Unlock()
+		return
+	}
+	t.queued = true
+	t.next = nil
+	if w.tail == nil {
+		w.head = t
+	} else {
+		w.tail.next = t
+	}
+	w.tail = t
+	wake := w.parked
+	w.parked = false
+	w.mu.Unlock()
+	if wake {
+		w.wake <- struct{}{}
+	}
+}
+
+// Run runs tasks until Close.
+func (w *Worker) Run() {
+	for {
+		t, ok := w.next()
+		if !ok {
+			return
+		}
+		t.run()
+	}
+}
+
+// next waits for a task and takes it off the queue. It reports false after
+// Close.
+func (w *Worker) next() (*Task, bool) {
+	for {
+		w.mu.Lock()
+		if w.closed {
+			w.mu.Unlock()
+			return nil, false
+		}
+		if t := w.head; t != nil {
+			w.head = t.next
+			if w.head == nil {
+				w.tail = nil
+			}
+			t.next = nil
+			t.queued = false
+			w.mu.Unlock()
+			return t, true
+		}
+		w.parked = true
+		w.mu.Unlock()
+		<-w.wake
+	}
+}
+
+// Close ends Run after the task that is running now. Queued tasks are dropped.
+func (w *Worker) Close() {
+	w.mu.Lock()
+	w.closed = true
+	w.head, w.tail = nil, nil
+	wake := w.parked
+	w.parked = false
+	w.mu.Unlock()
+	if wake {
+		w.wake <- struct{}{}
+	}
+}
