@@ -1,0 +1,38 @@
+package main
+
+import (
+	"io"
+	"strings"
+)
+
+// usage is the help text. Podman, RootlessKit and others search it for the
+// options that they would like to use, so an option that is listed works.
+const usage = `Usage: PROGRAM [OPTION]... PID|PATH|FD [TAPNAME]
+User-mode networking for unprivileged network namespaces.
+
+-c, --configure          bring up the interface
+-e, --exit-fd=FD         specify the FD for terminating slirp4netns
+-r, --ready-fd=FD        specify the FD to write to when the network is configured
+-m, --mtu=MTU            specify MTU (default=1500, max=65521)
+-6, --enable-ipv6        enable IPv6 (experimental)
+-a, --api-socket=PATH    specify API socket path
+--cidr=CIDR              specify network address CIDR (default=10.0.2.0/24)
+--disable-host-loopback  prohibit connecting to 127.0.0.1:* on the host namespace
+--netns-type=TYPE ` + "\t" + ` specify network namespace type ([path|pid|tapfd], default=pid)
+--userns-path=PATH` + "\t" + ` specify user namespace path
+--enable-sandbox         create a new mount namespace (and drop all caps except CAP_NET_BIND_SERVICE if running as the root)
+--enable-seccomp         enable seccomp to limit syscalls (experimental)
+--outbound-addr=IPv4     sets outbound ipv4 address to bound to (experimental)
+--outbound-addr6=IPv6    sets outbound ipv6 address to bound to (experimental)
+--disable-dns            disables 10.0.2.3 (or configured internal ip) to host dns redirect (experimental)
+--macaddress=MAC         specify the MAC address of the TAP (only valid with -c)
+--target-type=TYPE       specify the target type ([netns|bess], default=netns)
+-h, --help               show this help and exit
+-v, --version            show version and exit
+`
+
+// writeUsage prints the help text for a program that was called by this name.
+// A stdout that is closed or full does not matter, as in the C program.
+func writeUsage(w io.Writer, program string) {
+	io.WriteString(w, strings.Replace(usage, "PROGRAM", program, 1))
+}
