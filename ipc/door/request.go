@@ -1,0 +1,61 @@
+package door
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Request is what the door does before the runtime of the next stage starts.
+type Request struct {
+	// Stage is what [Stage] returns there.
+	Stage string
+	// UserNS and NetNS are namespace files to join; nil: stay.
+	UserNS, NetNS *os.File
+	// OwnUserNS makes a user namespace in which nobody is mapped yet: see
+	// [MapOwnUser], which such a stage must call first. It excludes UserNS.
+	OwnUserNS bool
+	// OwnMountNS makes a mount namespace that belongs to the user namespace.
+	OwnMountNS bool
+}
+
+// variable is the environment variable that carries r.
+func (r *Request) variable() (string, error) {
+	if r.Stage == "" {
+		return "", fmt.Errorf("door: request without a stage")
+	}
+	if r.OwnUserNS && r.UserNS != nil {
+		return "", fmt.Errorf("door: request both for an own user namespace and for another's")
+	}
+	letters := make([]byte, actCount)
+	for i, wanted := range [actCount]bool{
+		// A process that is not dumpable cannot write its own uid_map.
+		Undumpable: !r.OwnUserNS,
+		OwnUserNS:  r.OwnUserNS,
+		JoinUserNS: r.UserNS != nil,
+		JoinNetNS:  r.NetNS != nil,
+		OwnMountNS: r.OwnMountNS,
+	} {
+		letters[i] = '-'
+		if wanted {
+			letters[i] = byte(acts[i].letter)
+		}
+	}
+	return string(marker[:]) + string(letters) + ":" + r.Stage, nil
+}
+
+// Avoid returns fd, or, where its number is one that the door needs, a
+// close-on-exec duplicate in its place. Whoever keeps inherited descriptors
+// over [Exec] passes each through Avoid first.
+func Avoid(fd int) (int, error) {
+	if fd != userNSFD && fd != netNSFD {
+		return fd, nil
+	}
+	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, max(userNSFD, netNSFD)+1)
+	if err != nil {
+		return -1, fmt.Errorf("door: fcntl(F_DUPFD_CLOEXEC) on fd %d: %w", fd, err)
+	}
+	unix.Close(fd)
+	return dup, nil
+}
