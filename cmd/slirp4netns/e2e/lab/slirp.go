@@ -1,0 +1,197 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Time limits of a slirp4netns: to be ready, and to end after its exit-fd.
+const (
+	readyTimeout = 10 * time.Second
+	exitTimeout  = 5 * time.Second
+)
+
+// File descriptors that StartSlirp passes, as Podman numbers them.
+const (
+	readyFD   = 3
+	exitFD    = 4
+	firstFile = 5
+)
+
+// SlirpOptions says how to start a slirp4netns.
+type SlirpOptions struct {
+	Binary string     // [Binary] when empty
+	UID    int        // who runs it
+	Args   []string   // options and target, without --ready-fd and --exit-fd
+	Files  []*os.File // further descriptors, from 5 on
+	Env    []string   // added to the environment
+}
+
+// Slirp is a running slirp4netns that is ready.
+type Slirp struct {
+	Process *os.Process
+	// Ready is the time from its start until it wrote to its ready-fd.
+	Ready time.Duration
+
+	t     T
+	log   Log
+	exit  *os.File // our end of its exit-fd
+	done  chan struct{}
+	state *os.ProcessState
+}
+
+// Slirp connects the guest through its PID, with tap0. The options args come
+// first. It ends with the test, which fails if its exit status is not 0.
+func (g *Guest) Slirp(t T, args ...string) *Slirp {
+	t.Helper()
+	target := []string{strconv.Itoa(g.PID), "tap0"}
+	return StartSlirp(t, SlirpOptions{UID: g.UID, Args: append(slices.Clone(args), target...)})
+}
+
+// StartSlirp starts a slirp4netns and waits until it is ready.
+func StartSlirp(t T, o SlirpOptions) *Slirp {
+	t.Helper()
+	s, err := startSlirp(t, o)
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	t.Cleanup(func() {
+		s.Stop()
+		if t.Failed() {
+			t.Logf("slirp4netns %v said:\n%s", o.Args, s.Log())
+		}
+	})
+	return s
+}
+
+// startSlirp is StartSlirp without the test's cleanup.
+func startSlirp(t T, o SlirpOptions) (*Slirp, error) {
+	t.Helper()
+	if o.Binary == "" {
+		RequireBinary(t)
+		o.Binary = Binary
+	}
+	ready, readyW, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer ready.Close()
+	exitR, exit, err := os.Pipe()
+	if err != nil {
+		readyW.Close()
+		return nil, err
+	}
+	s := &Slirp{t: t, exit: exit, done: make(chan struct{})}
+	args := append([]string{"-r", strconv.Itoa(readyFD), "-e", strconv.Itoa(exitFD)}, o.Args...)
+	cmd := Command(context.Background(), o.UID, o.Binary, args...)
+	cmd.Env = append(cmd.Env, o.Env...)
+	cmd.Stdout, cmd.Stderr = &s.log, &s.log
+	cmd.ExtraFiles = append([]*os.File{readyW, exitR}, o.Files...)
+	start := time.Now()
+	err = cmd.Start()
+	readyW.Close()
+	exitR.Close()
+	if err != nil {
+		exit.Close()
+		return nil, err
+	}
+	s.Process = cmd.Process
+	go s.wait(cmd)
+	if err := s.awaitReady(ready, start); err != nil {
+		s.Process.Kill()
+		<-s.done
+		exit.Close()
+		return nil, fmt.Errorf("%v: %w\nit said:\n%s", cmd.Args, err, s.Log())
+	}
+	return s, nil
+}
+
+// wait reaps the process.
+func (s *Slirp) wait(cmd *exec.Cmd) {
+	cmd.Wait()
+	s.state = cmd.ProcessState
+	close(s.done)
+}
+
+// awaitReady reads the ready-fd to its end: exactly "1" is expected.
+func (s *Slirp) awaitReady(ready *os.File, start time.Time) error {
+	ready.SetReadDeadline(time.Now().Add(readyTimeout))
+	one := make([]byte, 1)
+	if _, err := io.ReadFull(ready, one); err != nil {
+		return fmt.Errorf("not ready: %w", err)
+	}
+	s.Ready = time.Since(start)
+	rest, err := io.ReadAll(ready)
+	if err != nil {
+		return fmt.Errorf("ready-fd is not closed: %w", err)
+	}
+	if got := string(one) + string(rest); got != "1" {
+		return fmt.Errorf("ready-fd said %q, want %q", got, "1")
+	}
+	return nil
+}
+
+// Log is all that the process has written to stdout and stderr.
+func (s *Slirp) Log() string { return s.log.String() }
+
+// Stop closes the exit-fd and expects status 0 within 5 s. After the first
+// time, and after Wait, it does nothing.
+func (s *Slirp) Stop() {
+	s.t.Helper()
+	select {
+	case <-s.done:
+		if s.exit.Close() == nil { // nobody asked it to end
+			s.t.Errorf("slirp4netns ended by itself: %v", s.state)
+		}
+		return
+	default:
+	}
+	s.exit.Close()
+	if state := s.Wait(exitTimeout); state != nil && state.ExitCode() != 0 {
+		s.t.Errorf("slirp4netns after its exit-fd closed: %v", state)
+	}
+}
+
+// Wait expects the process to end in time, whatever its status, and returns
+// that. A process that does not end fails the test and is killed.
+func (s *Slirp) Wait(timeout time.Duration) *os.ProcessState {
+	s.t.Helper()
+	defer s.exit.Close()
+	select {
+	case <-s.done:
+		return s.state
+	case <-time.After(timeout):
+	}
+	s.Process.Kill()
+	<-s.done
+	s.t.Errorf("slirp4netns did not end within %v", timeout)
+	return nil
+}
+
+// Log collects what processes write. It may be read at any time.
+type Log struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+// Write appends.
+func (l *Log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+// String is all that was written so far.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
