@@ -30,3 +30,9 @@ func transportSumOK(proto tcpip.TransportProtocolNumber, addrs, msg []byte) bool
 	sum = checksum.Combine(sum, uint16(n>>16))
 	return checksum.Checksum(msg, sum) == 0xffff
 }
+
+// ChecksumOK verifies the transport checksum of a packet that was reassembled
+// from fragments, which the link could not do.
+func ChecksumOK(p Packet) bool {
+	return transportSumOK(p.Proto, p.Bytes[12:20], p.Bytes[p.HdrLen:])
+}

@@ -1,0 +1,152 @@
+package dataplane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+
+	"github.com/slirp4netns-go/slirp4netns/ipc/tun"
+	"github.com/slirp4netns-go/slirp4netns/parent/datagram"
+	"github.com/slirp4netns-go/slirp4netns/parent/dns"
+	"github.com/slirp4netns-go/slirp4netns/parent/link"
+	"github.com/slirp4netns-go/slirp4netns/parent/outbound"
+	"github.com/slirp4netns-go/slirp4netns/parent/poll"
+)
+
+// ErrTapGone tells that the guest's network namespace ended, or that the other
+// side of the socket that we were given was closed.
+var ErrTapGone = errors.New("the TAP device is gone")
+
+// Plane is a data plane.
+type Plane struct {
+	link   *link.Endpoint
+	stack  *stack.Stack
+	poller *poll.Poller
+	worker *poll.Worker
+	tcp    *outbound.TCP
+	udp    *outbound.UDP
+	echo   *outbound.Echo
+	relay  *dns.Relay
+
+	started bool
+	ended   chan error // the first part that ended, and why
+}
+
+// New builds everything but the device. Nothing runs yet.
+func New(cfg Config) (*Plane, error) {
+	p := &Plane{worker: poll.NewWorker(), ended: make(chan error, 3)}
+	var err error
+	if p.poller, err = poll.New(); err != nil {
+		return nil, err
+	}
+	p.link = link.New(link.Config{
+		MTU:     cfg.MTU,
+		Addrs:   []netip.Addr{cfg.Gateway, cfg.Nameserver},
+		IPv6:    cfg.EnableIPv6,
+		Receive: p.receive,
+	})
+	if p.stack, err = newStack(p.link, cfg.Gateway, cfg.Network.Bits()); err != nil {
+		p.poller.Close()
+		return nil, err
+	}
+	policy := &outbound.Policy{
+		Gateway:             cfg.Gateway,
+		Nameserver:          cfg.Nameserver,
+		DisableHostLoopback: cfg.DisableHostLoopback,
+		DisableDNS:          cfg.DisableDNS,
+	}
+	source := outbound.Source{Addr: cfg.Outbound4.Addr, Interface: cfg.Outbound4.Interface}
+	sender := datagram.New(p.link)
+	resolvers := dns.NewResolvers(cfg.ResolvConf)
+	p.relay = dns.NewRelay(resolvers, p.poller, sender)
+	p.echo = &outbound.Echo{Policy: policy, Sender: sender}
+	p.udp = outbound.NewUDP(outbound.UDPConfig{
+		Policy: policy, Source: source, Poller: p.poller, Worker: p.worker, Sender: sender,
+		Relay: p.relay.Query,
+	})
+	p.tcp = outbound.NewTCP(outbound.TCPConfig{
+		Stack: p.stack, Policy: policy, Source: source, Poller: p.poller, Worker: p.worker, Sender: sender,
+		Resolver: resolvers.First,
+	})
+	p.takeReassembled()
+	return p, nil
+}
+
+// Start gives the Plane its device and runs it. It owns fd from then on, also
+// when it fails.
+func (p *Plane) Start(fd int, f tun.Features) error {
+	if err := p.link.Open(fd, f); err != nil {
+		return err
+	}
+	p.started = true
+	go func() { p.ended <- p.poller.Run() }()
+	go p.worker.Run()
+	go func() {
+		err := p.link.Run()
+		if errors.Is(err, link.ErrGone) {
+			err = ErrTapGone
+		}
+		p.ended <- err
+	}()
+	return nil
+}
+
+// Wait returns when ctx is done (nil) or when a part of the Plane has ended.
+func (p *Plane) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-p.ended:
+		if err == nil {
+			err = errors.New("closed")
+		}
+		return fmt.Errorf("data plane: %w", err)
+	}
+}
+
+// Close ends all flows and closes the device.
+func (p *Plane) Close() {
+	p.tcp.Close()
+	p.udp.Close()
+	p.relay.Close()
+	p.worker.Close()
+	p.poller.Close()
+	if p.started {
+		p.link.Close()
+	}
+}
+
+// receive takes from the link what netstack shall not see.
+func (p *Plane) receive(pkt link.Packet) bool {
+	switch pkt.Proto {
+	case header.UDPProtocolNumber:
+		p.udp.Handle(pkt)
+	case header.ICMPv4ProtocolNumber:
+		p.echo.Handle(pkt)
+	case header.TCPProtocolNumber:
+		return false
+	}
+	return true // other protocols have no way out
+}
+
+// takeReassembled takes what arrived in fragments, and so was left to
+// netstack to reassemble.
+func (p *Plane) takeReassembled() {
+	p.stack.SetTransportProtocolHandler(header.UDPProtocolNumber, p.reassembled)
+	p.stack.SetTransportProtocolHandler(header.ICMPv4ProtocolNumber, p.reassembled)
+}
+
+func (p *Plane) reassembled(_ stack.TransportEndpointID, pkt *stack.PacketBuffer) bool {
+	v := pkt.ToView()
+	defer v.Release()
+	q := link.Packet{Bytes: v.AsSlice(), Proto: pkt.TransportProtocolNumber, HdrLen: len(pkt.NetworkHeader().Slice())}
+	if !link.ChecksumOK(q) {
+		p.link.Stats().BadChecksum.Add(1)
+		return true
+	}
+	return p.receive(q)
+}

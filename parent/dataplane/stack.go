@@ -1,0 +1,69 @@
+package dataplane
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/icmp"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
+)
+
+// nicID is our only interface.
+const nicID tcpip.NICID = 1
+
+const (
+	// tcpBuffer is the size in bytes of a connection's buffers in netstack,
+	// each way. They are filled only as needed. The guest's kernel has a
+	// round-trip time of microseconds, so what counts is that a buffer holds
+	// a few segments of 64 KiB while the other side is not scheduled.
+	tcpBuffer = 1 << 20
+	// timeWait is short: the other end of the connection is a kernel on the
+	// same machine, without a network in between that could delay segments.
+	timeWait = 1 * time.Second
+)
+
+// newStack builds the netstack that the guest talks TCP to. ARP is not
+// registered and the link resolves addresses itself, so with promiscuous mode
+// and spoofing on, which a relay needs, netstack still claims no address.
+func newStack(ep stack.LinkEndpoint, gateway netip.Addr, prefixLen int) (*stack.Stack, error) {
+	s := stack.New(stack.Options{
+		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol},
+		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol, icmp.NewProtocol4},
+	})
+	buffers := tcpip.TCPReceiveBufferSizeRangeOption{Min: tcp.MinBufferSize, Default: tcpBuffer, Max: tcpBuffer}
+	sendBuffers := tcpip.TCPSendBufferSizeRangeOption{Min: tcp.MinBufferSize, Default: tcpBuffer, Max: tcpBuffer}
+	sack := tcpip.TCPSACKEnabled(true)
+	moderate := tcpip.TCPModerateReceiveBufferOption(false)
+	tw := tcpip.TCPTimeWaitTimeoutOption(timeWait)
+	for _, opt := range []tcpip.SettableTransportProtocolOption{&buffers, &sendBuffers, &sack, &moderate, &tw} {
+		if err := s.SetTransportProtocolOption(tcp.ProtocolNumber, opt); err != nil {
+			return nil, fmt.Errorf("dataplane: TCP option %T: %s", opt, err)
+		}
+	}
+	if err := s.CreateNICWithOptions(nicID, ep, stack.NICOptions{Name: "tap"}); err != nil {
+		return nil, fmt.Errorf("dataplane: interface: %s", err)
+	}
+	// Connections to any address are ours to answer.
+	if err := s.SetPromiscuousMode(nicID, true); err != nil {
+		return nil, fmt.Errorf("dataplane: promiscuous mode: %s", err)
+	}
+	if err := s.SetSpoofing(nicID, true); err != nil {
+		return nil, fmt.Errorf("dataplane: spoofing: %s", err)
+	}
+	// The source of the errors that netstack finds itself.
+	addr := tcpip.ProtocolAddress{
+		Protocol:          ipv4.ProtocolNumber,
+		AddressWithPrefix: tcpip.AddressWithPrefix{Address: tcpip.AddrFrom4(gateway.As4()), PrefixLen: prefixLen},
+	}
+	if err := s.AddProtocolAddress(nicID, addr, stack.AddressProperties{}); err != nil {
+		return nil, fmt.Errorf("dataplane: address %s: %s", gateway, err)
+	}
+	s.SetRouteTable([]tcpip.Route{{Destination: header.IPv4EmptySubnet, NIC: nicID}})
+	return s, nil
+}

@@ -1,0 +1,77 @@
+package flowtable
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+// clock is a fake that tests move by hand.
+type clock struct{ t time.Time }
+
+func (c *clock) now() time.Time { return c.t }
+
+func newTest(max int) (*Table[string, int], *clock, *[]int) {
+	var gone []int
+	t := New[string](max, func(v int) { gone = append(gone, v) })
+	c := &clock{t: time.Unix(1e9, 0)}
+	t.now = c.now
+	return t, c, &gone
+}
+
+func TestTableEvictsLeastRecentlyUsed(t *testing.T) {
+	tab, _, gone := newTest(2)
+	defer tab.Close()
+	tab.Put("a", 1, time.Hour)
+	tab.Put("b", 2, time.Hour)
+	if v, ok := tab.Get("a"); !ok || v != 1 {
+		t.Fatalf("Get(a) = %d, %v; want 1, true", v, ok)
+	}
+	tab.Put("c", 3, time.Hour)
+	if want := []int{2}; !slices.Equal(*gone, want) {
+		t.Errorf("ended %v, want %v: b was the least recently used", *gone, want)
+	}
+	if tab.Len() != 2 {
+		t.Errorf("Len() = %d, want 2", tab.Len())
+	}
+}
+
+func TestTableExpiresIdle(t *testing.T) {
+	tab, c, gone := newTest(10)
+	defer tab.Close()
+	tab.Put("long", 1, 240*time.Second)
+	tab.Put("short", 2, 240*time.Second)
+	tab.Touch("short", 10*time.Second)
+	c.t = c.t.Add(9 * time.Second)
+	tab.expire()
+	if len(*gone) != 0 {
+		t.Fatalf("ended %v after 9 s, want none", *gone)
+	}
+	c.t = c.t.Add(time.Second)
+	tab.expire()
+	if want := []int{2}; !slices.Equal(*gone, want) {
+		t.Fatalf("ended %v after 10 s, want %v", *gone, want)
+	}
+	c.t = c.t.Add(230 * time.Second)
+	tab.expire()
+	if want := []int{2, 1}; !slices.Equal(*gone, want) {
+		t.Fatalf("ended %v after 240 s, want %v", *gone, want)
+	}
+	if tab.timer != nil {
+		t.Error("an empty table has a timer")
+	}
+}
+
+func TestTableReplacesAndCloses(t *testing.T) {
+	tab, _, gone := newTest(10)
+	tab.Put("a", 1, time.Hour)
+	tab.Put("a", 2, time.Hour)
+	tab.Put("b", 3, time.Hour)
+	tab.Remove("b")
+	tab.Remove("b")
+	tab.Close()
+	tab.Put("c", 4, time.Hour)
+	if want := []int{1, 3, 2, 4}; !slices.Equal(*gone, want) {
+		t.Errorf("ended %v, want %v: each flow exactly once", *gone, want)
+	}
+}

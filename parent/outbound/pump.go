@@ -1,0 +1,203 @@
+package outbound
+
+import (
+	"errors"
+	"io"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/tcpip"
+
+	"github.com/slirp4netns-go/slirp4netns/parent/poll"
+)
+
+// turn is how many bytes one direction of one flow may move before others have
+// their turn.
+const turn = 1 << 20
+
+// errSocket stops netstack's copy loops; the errno says why.
+var errSocket = errors.New("outbound: host socket")
+
+// pumpToHost moves what the guest sent to the host.
+func (f *flow) pumpToHost() step {
+	w := hostWriter{fd: f.fd}
+	for moved := 0; moved < turn; {
+		if f.hostEvents.Load()&poll.Err != 0 && f.hostError() {
+			return finished
+		}
+		res, err := f.ep.Read(&w, tcpip.ReadOptions{})
+		switch err.(type) {
+		case nil:
+			moved += res.Count
+			if w.errno == unix.EAGAIN {
+				return idle // until the poller says Out
+			}
+		case *tcpip.ErrWouldBlock:
+			return idle
+		case *tcpip.ErrClosedForReceive:
+			if err := unix.Shutdown(f.fd, unix.SHUT_WR); err != nil {
+				return f.hostGone()
+			}
+			return finished
+		case *tcpip.ErrBadBuffer:
+			if w.errno == unix.EAGAIN {
+				return idle
+			}
+		default:
+			return f.guestGone()
+		}
+		if w.errno != 0 && w.errno != unix.EAGAIN {
+			return f.hostGone()
+		}
+	}
+	return again
+}
+
+// pumpToGuest moves what the host sent to the guest.
+func (f *flow) pumpToGuest() step {
+	r := hostReader{fd: f.fd}
+	for moved := 0; moved < turn; {
+		n, errno := inq(f.fd)
+		if errno != 0 {
+			return f.hostGone()
+		}
+		if n == 0 {
+			return f.hostEnd()
+		}
+		r.left = n
+		m, err := f.ep.Write(&r, tcpip.WriteOptions{})
+		if r.errno != 0 {
+			// Bytes that were promised did not come, or came and were
+			// lost with the ones that did not: never a clean end.
+			return f.hostGone()
+		}
+		switch err.(type) {
+		case nil:
+			moved += int(m)
+		case *tcpip.ErrWouldBlock:
+			return idle // until netstack says that it is writable
+		default:
+			return f.guestGone()
+		}
+		if m == 0 {
+			return idle
+		}
+	}
+	return again
+}
+
+// hostEnd is called when the host's socket has nothing to read.
+func (f *flow) hostEnd() step {
+	if f.hostEvents.Load()&(poll.RdHUp|poll.HUp|poll.Err) == 0 {
+		return idle
+	}
+	var b [1]byte
+	n, _, err := unix.Recvfrom(f.fd, b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	switch {
+	case err == unix.EAGAIN || err == unix.EINTR:
+		return idle
+	case err != nil:
+		return f.hostGone()
+	case n > 0:
+		return again // it came just now
+	}
+	if err := f.ep.Shutdown(tcpip.ShutdownWrite); err != nil {
+		return f.guestGone()
+	}
+	return finished
+}
+
+// hostError looks for an error of the host's socket that reading would not
+// show any more.
+func (f *flow) hostError() bool {
+	v, err := unix.GetsockoptInt(f.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err == nil && v == 0 {
+		f.hostEvents.And(^uint32(poll.Err))
+		return false
+	}
+	f.hostGone()
+	return true
+}
+
+// hostGone ends a flow whose host side has failed: the guest sees RST.
+func (f *flow) hostGone() step {
+	f.resetGuest.Store(true)
+	f.resetHost.Store(true)
+	f.die()
+	return finished
+}
+
+// guestGone ends a flow that the guest has reset or that timed out: the host's
+// peer sees RST.
+func (f *flow) guestGone() step {
+	f.resetHost.Store(true)
+	f.resetGuest.Store(true)
+	f.die()
+	return finished
+}
+
+// inq is the number of bytes that can be read from a socket.
+func inq(fd int) (int, unix.Errno) {
+	var n int32
+	_, _, errno := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCINQ, uintptr(unsafe.Pointer(&n)))
+	return int(n), errno
+}
+
+// hostWriter writes netstack's views to the host's socket, without a copy. It
+// is used under the endpoint's lock.
+type hostWriter struct {
+	fd    int
+	errno unix.Errno
+}
+
+// Write implements io.Writer: a short write is an error.
+func (w *hostWriter) Write(b []byte) (int, error) {
+	w.errno = 0
+	done := 0
+	for done < len(b) {
+		n, _, errno := unix.Syscall6(unix.SYS_SENDTO, uintptr(w.fd), uintptr(unsafe.Pointer(&b[done])), uintptr(len(b)-done), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0)
+		switch errno {
+		case 0:
+			done += int(n)
+		case unix.EINTR:
+		default:
+			w.errno = errno
+			return done, errSocket
+		}
+	}
+	return done, nil
+}
+
+// hostReader is a tcpip.Payloader whose Read reads the host's socket straight
+// into netstack's views.
+type hostReader struct {
+	fd    int
+	left  int // bytes that the socket is known to have
+	errno unix.Errno
+}
+
+// Len implements tcpip.Payloader.
+func (r *hostReader) Len() int { return r.left }
+
+// Read implements io.Reader. It must not end before Len bytes have been read:
+// netstack would ask for ever.
+func (r *hostReader) Read(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	for {
+		n, _, errno := unix.Syscall6(unix.SYS_RECVFROM, uintptr(r.fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0)
+		switch {
+		case errno == unix.EINTR:
+			continue
+		case errno != 0:
+			r.errno = errno
+			return 0, errSocket
+		case n == 0:
+			r.errno = unix.EPIPE
+			return 0, io.ErrUnexpectedEOF
+		}
+		r.left -= int(n)
+		return int(n), nil
+	}
+}
