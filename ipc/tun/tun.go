@@ -47,6 +47,8 @@ var ErrNotTAP = errors.New("not a TAP device")
 // making it if it is not there, with a virtio-net header and as many of the
 // wanted offloads as the kernel has. The caller owns fd, which is
 // non-blocking and close-on-exec.
+//
+// slirp4netns: the texts of the first two errors are the C program's.
 func Open(name string, want uint32) (fd int, f Features, err error) {
 	fd, err = unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -64,7 +66,7 @@ func Open(name string, want uint32) (fd int, f Features, err error) {
 	}
 	ifr.SetUint16(unix.IFF_TAP | unix.IFF_NO_PI | unix.IFF_VNET_HDR)
 	if err = unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr); err != nil {
-		return fd, f, fmt.Errorf("ioctl(TUNSETIFF) on %s: %w", name, err)
+		return fd, f, fmt.Errorf("ioctl(TUNSETIFF): %w", err)
 	}
 	if err = unix.IoctlSetPointerInt(fd, unix.TUNSETVNETHDRSZ, VnetHdrLen); err != nil {
 		return fd, f, fmt.Errorf("ioctl(TUNSETVNETHDRSZ) on %s: %w", name, err)
