@@ -6,7 +6,7 @@
 // namespace, a TAP or a socket. The way of a command line:
 //
 //	os.Args ── normalise ──▶ --long=value … -- operands   getopt.go, options.go
-//	        ── go-flags ───▶ commandLine                   flags.go
+//	        ── go-flags ───▶ commandLine                   flags.go, actions.go
 //	        ── config ─────▶ *parent.Config                config.go and the files of its parts
 //	        ── parent.Run ─▶ exit status
 //

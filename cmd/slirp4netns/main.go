@@ -12,41 +12,30 @@
 package main
 
 import (
-	"errors"
-	"io"
+	"fmt"
 	"os"
 
+	"github.com/slirp4netns-go/slirp4netns/child"
+	"github.com/slirp4netns-go/slirp4netns/ipc/door"
 	"github.com/slirp4netns-go/slirp4netns/parent"
 )
 
 func main() {
+	// The parent starts this program again for the child's stage.
+	stage, err := door.Stage()
+	if err == nil && stage == child.Stage {
+		os.Exit(child.Main())
+	}
+	if err == nil && stage != "" {
+		err = fmt.Errorf("unknown stage %q", stage)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "slirp4netns:", err)
+		os.Exit(1)
+	}
 	cfg, status := readCommandLine(os.Args, os.Stdout, os.Stderr)
 	if cfg == nil {
 		os.Exit(status)
 	}
 	os.Exit(parent.Run(cfg))
-}
-
-// readCommandLine returns what the command line asks for, or nil and the exit
-// status when there is nothing to run.
-func readCommandLine(args []string, stdout, stderr io.Writer) (*parent.Config, int) {
-	c, err := parse(args, stdout)
-	if err == nil {
-		var cfg *parent.Config
-		if cfg, err = c.config(stdout); err == nil {
-			c.warnNotYet(stderr)
-			return cfg, 0
-		}
-	}
-	var f *failure
-	switch {
-	case errors.Is(err, errDone):
-		return nil, 0
-	case errors.As(err, &f) && f.usage:
-		io.WriteString(stderr, f.message)
-		writeUsage(stdout, args[0])
-	default:
-		io.WriteString(stderr, err.Error())
-	}
-	return nil, 1
 }
