@@ -332,3 +332,10 @@ func errnoOf(err error) unix.Errno {
 	}
 	return unix.EIO
 }
+
+// Len is the number of connections, those that are being made included.
+func (t *TCP) Len() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.flows) + len(t.connecting)
+}

@@ -1,0 +1,111 @@
+package poll
+
+import (
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+type handlerFunc func(uint32)
+
+func (f handlerFunc) HandleEvents(events uint32) { f(events) }
+
+func pair(t *testing.T) (a, b int) {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fds[0]); unix.Close(fds[1]) })
+	return fds[0], fds[1]
+}
+
+func TestPollerDelivers(t *testing.T) {
+	p, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run() }()
+	a, b := pair(t)
+	got := make(chan uint32, 16)
+	tok, err := p.Add(a, In|RdHUp, handlerFunc(func(e uint32) { got <- e }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 { // each write is an edge of its own
+		unix.Write(b, []byte("x"))
+		select {
+		case e := <-got:
+			if e&In == 0 {
+				t.Errorf("write %d: events %#x, want In", i, e)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatalf("write %d: no event", i)
+		}
+	}
+	p.Remove(a, tok)
+	p.Remove(a, tok) // twice is harmless
+	unix.Write(b, []byte("x"))
+	select {
+	case e := <-got:
+		t.Errorf("events %#x after Remove", e)
+	case <-time.After(100 * time.Millisecond):
+	}
+	p.Close()
+	if err := <-ended; err != nil {
+		t.Errorf("Run after Close: %v", err)
+	}
+}
+
+// An event for a descriptor whose number is used again goes nowhere.
+func TestPollerGenerations(t *testing.T) {
+	p, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	a, _ := pair(t)
+	old, err := p.Add(a, In, handlerFunc(func(uint32) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Remove(a, old)
+	if _, err := p.Add(a, In, handlerFunc(func(uint32) {})); err != nil {
+		t.Fatal(err)
+	}
+	stale := unix.EpollEvent{Fd: old.index - 1, Pad: old.gen}
+	if p.handler(&stale) != nil {
+		t.Error("a stale event found a handler")
+	}
+}
+
+func TestWorkerRunsEachScheduledTask(t *testing.T) {
+	w := NewWorker()
+	done := make(chan struct{})
+	go func() { w.Run(); close(done) }()
+	ran := make(chan int, 100)
+	var tasks [10]Task
+	for i := range tasks {
+		tasks[i].Init(func() { ran <- i })
+	}
+	for round := range 3 {
+		for i := range tasks {
+			w.Schedule(&tasks[i])
+		}
+		for i := range tasks {
+			select {
+			case got := <-ran:
+				if got != i {
+					t.Fatalf("round %d: task %d ran, want %d", round, got, i)
+				}
+			case <-time.After(5 * time.Second):
+				t.Fatalf("round %d: task %d did not run", round, i)
+			}
+		}
+	}
+	w.Close()
+	<-done
+	w.Schedule(&tasks[0]) // after Close it is dropped
+}
