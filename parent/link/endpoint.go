@@ -78,6 +78,7 @@ type Endpoint struct {
 	vnetLen int // bytes of virtio-net header; 0: none
 	gso     bool
 	neigh   *neighbours
+	closed  atomic.Bool
 }
 
 var (
@@ -203,6 +204,7 @@ func (e *Endpoint) SetOnCloseAction(func()) {}
 // Close implements stack.LinkEndpoint: it ends Run and closes the device.
 func (e *Endpoint) Close() {
 	if e.file != nil {
+		e.closed.Store(true)
 		e.file.Close()
 	}
 }

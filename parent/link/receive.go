@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -59,7 +58,7 @@ func (e *Endpoint) Run() error {
 	if failed != nil {
 		return failed
 	}
-	if errors.Is(err, os.ErrClosed) {
+	if e.closed.Load() {
 		return nil
 	}
 	return err

@@ -1,10 +1,10 @@
 package poll
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -45,6 +45,8 @@ type slot struct {
 type Poller struct {
 	epfd int
 	file *os.File // epfd in the runtime's poller
+
+	closed atomic.Bool
 
 	mu    sync.Mutex
 	slots []slot  // guarded by mu
@@ -149,11 +151,14 @@ func (p *Poller) Run() error {
 	if failed != nil {
 		return failed
 	}
-	if errors.Is(err, os.ErrClosed) {
+	if p.closed.Load() {
 		return nil
 	}
 	return err
 }
 
 // Close ends Run. Registered descriptors stay open: they are their owners'.
-func (p *Poller) Close() error { return p.file.Close() }
+func (p *Poller) Close() error {
+	p.closed.Store(true)
+	return p.file.Close()
+}

@@ -1,0 +1,87 @@
+package parent
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// namespaces are those of the guest that the child is to join.
+type namespaces struct {
+	user *os.File // nil: stay in ours
+	net  *os.File
+}
+
+func (n *namespaces) close() {
+	n.user.Close()
+	n.net.Close()
+}
+
+// openNamespaces opens what t names. For targets that are no namespace it
+// returns none.
+//
+// Whether they can be joined shows only when the child tries. A user namespace
+// that cannot be opened is left out: in the namespace of a process of ours it
+// is not needed, and where it is, joining the network namespace fails, and says
+// so.
+func openNamespaces(t Target) (n namespaces, err error) {
+	var user string
+	switch t.Kind {
+	case TargetPID:
+		user = fmt.Sprintf("/proc/%d/ns/user", t.PID)
+		n.net, err = openFile(fmt.Sprintf("/proc/%d/ns/net", t.PID))
+	case TargetPath:
+		n.net, err = openFile(t.Path)
+	default:
+		return n, nil
+	}
+	if err != nil {
+		return n, err
+	}
+	if t.UserNS != "" {
+		user = t.UserNS
+	}
+	if user != "" {
+		n.user, err = openFile(user)
+	} else {
+		n.user, err = owner(n.net)
+	}
+	if err != nil || isOurUserNS(n.user) {
+		n.user.Close()
+		n.user = nil
+	}
+	return n, nil
+}
+
+// owner opens the user namespace that a namespace belongs to: ioctl_ns(2).
+func owner(ns *os.File) (*os.File, error) {
+	fd, err := unix.IoctlRetInt(int(ns.Fd()), unix.NS_GET_USERNS)
+	if err != nil {
+		return nil, fmt.Errorf("ioctl(NS_GET_USERNS) on %s: %w", ns.Name(), err)
+	}
+	return os.NewFile(uintptr(fd), "owner of "+ns.Name()), nil
+}
+
+// isOurUserNS tells whether ns is the user namespace that we are in, which
+// nobody can join once more.
+func isOurUserNS(ns *os.File) bool {
+	ours, err := os.Stat("/proc/self/ns/user")
+	if err != nil {
+		return false
+	}
+	theirs, err := ns.Stat()
+	return err == nil && os.SameFile(ours, theirs)
+}
+
+// openFile is os.Open with the C program's error: path, colon, strerror(3).
+func openFile(path string) (*os.File, error) {
+	f, err := os.Open(path)
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return nil, fmt.Errorf("%s: %w", path, pe.Err)
+	}
+	return f, err
+}

@@ -1,0 +1,84 @@
+package parent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+
+	"github.com/slirp4netns-go/slirp4netns/ipc"
+	"github.com/slirp4netns-go/slirp4netns/parent/dataplane"
+)
+
+// The main thread is the one that the caller's PR_SET_PDEATHSIG belongs to, and
+// the one whose end is the child's: the main goroutine keeps it.
+func init() { runtime.LockOSThread() }
+
+// Run is slirp4netns from its validated command line to its end. It returns the
+// exit status; or it does not return, when a signal ends it.
+//
+// Preconditions: Run is called once, by the main goroutine.
+func Run(cfg *Config) int {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	watchSignals(cancel)
+	p := &process{cfg: cfg}
+	err := p.run(ctx)
+	if s := caught(context.Cause(ctx)); s != nil {
+		dieBy(s)
+	}
+	return report(err, cfg)
+}
+
+// run goes through the stages. Its error says why they ended, and is never nil.
+func (p *process) run(ctx context.Context) error {
+	if err := p.open(); err != nil {
+		return &setupError{err}
+	}
+	p.buildPlane()
+	tap, err := p.attach(ctx)
+	if err != nil {
+		return &setupError{err}
+	}
+	fmt.Fprintf(os.Stderr, "received tapfd=%d\n", tap.fd)
+	return p.serve(ctx, tap)
+}
+
+// setupError is one from before there was a TAP.
+type setupError struct{ error }
+
+func (e *setupError) Unwrap() error { return e.error }
+
+// report prints why the process ends and returns its exit status.
+//
+// slirp4netns: "exitfd event", "child failed(1)", "do_slirp is exiting",
+// "do_slirp failed" and "parent failed" are the C program's lines.
+func report(err error, cfg *Config) int {
+	var setup *setupError
+	var failed *childError
+	switch {
+	case errors.As(err, &failed):
+		warn(err)
+		fmt.Fprintf(os.Stderr, "child failed(%d)\n", failed.status)
+		return 1
+	case errors.As(err, &setup):
+		warn(err)
+		if cfg.Target.needsChild() {
+			fmt.Fprintln(os.Stderr, "child failed(1)")
+		}
+		return 1
+	case errors.Is(err, errExit):
+		fmt.Fprintf(os.Stderr, "%v\ndo_slirp is exiting\n", errExit)
+		return 0
+	case errors.Is(err, dataplane.ErrTapGone):
+		fmt.Fprintf(os.Stderr, "%s is gone with the network namespace of %s, exiting\n", cfg.TapName, cfg.Target)
+		return 0
+	default:
+		warn(err)
+		fmt.Fprintln(os.Stderr, "do_slirp is exiting\ndo_slirp failed\nparent failed")
+		return 1
+	}
+}
+
+// warn prints err for the user.
+func warn(err error) { fmt.Fprintln(os.Stderr, ipc.UserText(err)) }

@@ -1,0 +1,108 @@
+package parent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/slirp4netns-go/slirp4netns/ipc"
+	"github.com/slirp4netns-go/slirp4netns/ipc/door"
+)
+
+// childTimeout is how long the child may take. It takes milliseconds.
+const childTimeout = 4 * time.Second
+
+// childError is a child that did not make a TAP. Its text is for the user;
+// status is what the C program would name in "child failed(status)".
+type childError struct {
+	text   string
+	status int
+}
+
+func (e *childError) Error() string { return e.text }
+
+// makeTap has a child make the TAP. When it returns there is no child any more,
+// whatever happened.
+func (p *process) makeTap(ctx context.Context) (tapDevice, error) {
+	ours, theirs, err := ipc.Pairs()
+	if err != nil {
+		return tapDevice{}, err
+	}
+	defer ours.Close()
+	proc, err := startChild(p.namespaces, theirs)
+	theirs.Close()
+	if err != nil {
+		return tapDevice{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, childTimeout)
+	defer cancel()
+	req := p.cfg.request()
+	fd, reply, err := ipc.MakeTap(ctx, ours, req)
+	if err != nil {
+		return tapDevice{}, bury(proc, err)
+	}
+	tap, err := inspect(fd, reply)
+	if err != nil {
+		unix.Close(fd)
+		return tapDevice{}, bury(proc, err)
+	}
+	// It has nothing left to do where the guest's root is.
+	kill(proc)
+	return tap, nil
+}
+
+// startChild starts the privileged stage inside ns.
+func startChild(ns namespaces, s ipc.Sockets) (*os.Process, error) {
+	path, err := childProgram()
+	if err != nil {
+		return nil, err
+	}
+	r := door.Request{Stage: ipc.ChildStage, UserNS: ns.user, NetNS: ns.net}
+	sys := &syscall.SysProcAttr{AmbientCaps: ambientCaps(), Pdeathsig: unix.SIGKILL}
+	proc, err := door.Spawn(r, path, []string{"slirp4netns: child"}, nil, ipc.ChildFiles(s), sys)
+	if err != nil {
+		return nil, fmt.Errorf("starting the child process: %w", err)
+	}
+	return proc, nil
+}
+
+// kill ends the child and waits for it.
+func kill(proc *os.Process) *os.ProcessState {
+	proc.Kill()
+	state, err := proc.Wait()
+	if err != nil {
+		return nil
+	}
+	return state
+}
+
+// bury ends the child after err, and finds words for both.
+func bury(proc *os.Process, err error) error {
+	var refusal *ipc.Refusal
+	if errors.As(err, &refusal) {
+		kill(proc)
+		return &childError{refusal.Text, 1}
+	}
+	if !errors.Is(err, ipc.ErrNoAnswer) {
+		kill(proc)
+		return &childError{fmt.Sprintf("the child process sent a wrong answer: %v", err), 1}
+	}
+	// One that is dead, or dying, has a status of its own.
+	late := time.AfterFunc(200*time.Millisecond, func() { proc.Kill() })
+	state, werr := proc.Wait()
+	if !late.Stop() || werr != nil {
+		return &childError{fmt.Sprintf("the child process did not answer: %v", err), 1}
+	}
+	status := state.Sys().(syscall.WaitStatus)
+	if status.Signaled() {
+		return &childError{fmt.Sprintf("the child process was killed by signal %d (%v)", status.Signal(), status.Signal()),
+			128 + int(status.Signal())}
+	}
+	return &childError{fmt.Sprintf("the child process ended without making a TAP, with status %d", status.ExitStatus()),
+		status.ExitStatus()}
+}

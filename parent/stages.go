@@ -1,0 +1,144 @@
+package parent
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/slirp4netns-go/slirp4netns/ipc"
+	"github.com/slirp4netns-go/slirp4netns/ipc/door"
+	"github.com/slirp4netns-go/slirp4netns/ipc/tun"
+	"github.com/slirp4netns-go/slirp4netns/parent/dataplane"
+)
+
+// process is one run of slirp4netns. Its stages, in order:
+//
+// Open: as the caller started us.
+//
+//   - Should: open all that is named by the command line and can only be
+//     reached from here (namespaces); then close all else that was inherited.
+//   - Mustn't: change anything, in our namespaces or the guest's.
+//
+// Attach: a child is in the guest's namespaces.
+//
+//   - Should: end with a TAP that was looked at, and no child.
+//   - Mustn't: wait for ever; take the child's word for anything.
+//
+// Serve: the data plane runs.
+//
+//   - Should: print the banner, write to the ready-fd when all is up, and then
+//     only wait.
+//   - Mustn't: hold a namespace's descriptor, which would keep it alive.
+type process struct {
+	cfg *Config
+
+	namespaces namespaces
+	readyFD    int
+	exitFD     int
+	death      deathSignal
+
+	plane    *dataplane.Plane
+	planeErr error
+	built    chan struct{} // closed when plane and planeErr are set
+}
+
+// tapDevice is what the attach stage ends with.
+type tapDevice struct {
+	fd       int
+	features tun.Features
+}
+
+// open is the first stage.
+func (p *process) open() (err error) {
+	p.death = readDeathSignal()
+	if p.cfg.Target.needsChild() && !door.Linked() {
+		return door.ErrNotLinked
+	}
+	// A namespace's path may lead through an inherited descriptor
+	// (/proc/self/fd/N), so they are opened before those are closed.
+	if p.namespaces, err = openNamespaces(p.cfg.Target); err != nil {
+		return err
+	}
+	keep := []int{p.cfg.ReadyFD, p.cfg.ExitFD}
+	if p.cfg.Target.Kind == TargetTapFD {
+		keep = append(keep, p.cfg.Target.FD)
+	}
+	if err := ipc.CloseInherited(keep...); err != nil {
+		return err
+	}
+	p.readyFD, p.exitFD = p.cfg.ReadyFD, p.cfg.ExitFD
+	return nil
+}
+
+// buildPlane makes the data plane while the child makes the TAP.
+func (p *process) buildPlane() {
+	p.built = make(chan struct{})
+	go func() {
+		defer close(p.built)
+		p.plane, p.planeErr = dataplane.New(p.cfg.dataplane())
+	}()
+}
+
+// attach is the second stage.
+func (p *process) attach(ctx context.Context) (tapDevice, error) {
+	switch p.cfg.Target.Kind {
+	case TargetTapFD:
+		return inheritedTap(p.cfg.Target.FD)
+	case TargetBESS:
+		return tapDevice{}, fmt.Errorf("--target-type=bess is not implemented yet")
+	}
+	defer p.namespaces.close()
+	return p.makeTap(ctx)
+}
+
+// serve is the last stage. It returns why it ended.
+func (p *process) serve(ctx context.Context, tap tapDevice) error {
+	<-p.built
+	if p.planeErr != nil {
+		return p.planeErr
+	}
+	// Whoever takes the banner apart reads it before the ready-fd.
+	if err := p.cfg.WriteBanner(os.Stdout); err != nil {
+		warn(err)
+	}
+	if err := p.plane.Start(tap.fd, tap.features); err != nil {
+		return err
+	}
+	defer p.plane.Close()
+	if err := p.death.restore(); err != nil {
+		return err
+	}
+	if p.readyFD >= 0 {
+		if err := notifyReady(p.readyFD); err != nil {
+			warn(err)
+		}
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if p.exitFD >= 0 {
+		go watchExit(p.exitFD, cancel)
+	}
+	if err := p.plane.Wait(ctx); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+// dataplane is the part of the configuration that the data plane needs.
+func (c *Config) dataplane() dataplane.Config {
+	return dataplane.Config{
+		MTU:                 c.MTU,
+		Network:             c.Network,
+		Gateway:             c.Gateway(),
+		Nameserver:          c.Nameserver(),
+		EnableIPv6:          c.EnableIPv6,
+		DisableHostLoopback: c.DisableHostLoopback,
+		DisableDNS:          c.DisableDNS,
+		Outbound4:           dataplane.Outbound(c.Outbound4),
+		Outbound6:           dataplane.Outbound(c.Outbound6),
+		ResolvConf:          resolvConf,
+	}
+}
+
+// resolvConf is resolv.conf(5).
+const resolvConf = "/etc/resolv.conf"

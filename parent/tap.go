@@ -1,0 +1,49 @@
+package parent
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/slirp4netns-go/slirp4netns/ipc"
+	"github.com/slirp4netns-go/slirp4netns/ipc/tun"
+)
+
+// inspect finds out whether fd is what the child says.
+func inspect(fd int, reply *ipc.TapReply) (tapDevice, error) {
+	f, err := tun.Inspect(fd)
+	if err != nil {
+		return tapDevice{}, err
+	}
+	if f.Name != reply.GetName() || f.VnetHdrLen != int(reply.GetVnetHeaderLength()) {
+		return tapDevice{}, fmt.Errorf("TAP %q with a header of %d bytes, said to be %q with %d",
+			f.Name, f.VnetHdrLen, reply.GetName(), reply.GetVnetHeaderLength())
+	}
+	if f.VnetHdrLen != 0 && f.VnetHdrLen != tun.VnetHdrLen {
+		return tapDevice{}, fmt.Errorf("TAP with a header of %d bytes, want %d", f.VnetHdrLen, tun.VnetHdrLen)
+	}
+	f.Offload = reply.GetOffloads()
+	return tapDevice{fd, f}, unix.SetNonblock(fd, true)
+}
+
+// inheritedTap takes the TAP that the caller passed as a file descriptor. Its
+// offloads are left to the data plane to set: the kernel cannot be asked what
+// they are.
+func inheritedTap(fd int) (tapDevice, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return tapDevice{}, fmt.Errorf("tapfd %d: %w", fd, err)
+	}
+	if st.Mode&unix.S_IFMT == unix.S_IFSOCK {
+		return tapDevice{}, fmt.Errorf("tapfd %d: sockets are not implemented yet", fd)
+	}
+	f, err := tun.Inspect(fd)
+	if errors.Is(err, tun.ErrNotTAP) {
+		return tapDevice{}, fmt.Errorf("tapfd %d: %w", fd, err)
+	}
+	if err != nil {
+		return tapDevice{}, err
+	}
+	return tapDevice{fd, f}, unix.SetNonblock(fd, true)
+}
