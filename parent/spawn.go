@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"syscall"
 	"time"
 
@@ -26,8 +25,8 @@ type childError struct {
 
 func (e *childError) Error() string { return e.text }
 
-// makeTap has a child make the TAP. When it returns there is no child any more,
-// whatever happened.
+// makeTap has a child make the TAP. When it fails there is no child any more;
+// else the child is dying, and left to reap in p.child.
 func (p *process) makeTap(ctx context.Context) (tapDevice, error) {
 	ours, theirs, err := ipc.Pairs()
 	if err != nil {
@@ -52,12 +51,13 @@ func (p *process) makeTap(ctx context.Context) (tapDevice, error) {
 		return tapDevice{}, bury(proc, err)
 	}
 	// It has nothing left to do where the guest's root is.
-	kill(proc)
+	proc.Kill()
+	p.child = proc
 	return tap, nil
 }
 
 // startChild starts the privileged stage inside ns.
-func startChild(ns namespaces, s ipc.Sockets) (*os.Process, error) {
+func startChild(ns namespaces, s ipc.Sockets) (*door.Process, error) {
 	path, err := childProgram()
 	if err != nil {
 		return nil, err
@@ -71,37 +71,25 @@ func startChild(ns namespaces, s ipc.Sockets) (*os.Process, error) {
 	return proc, nil
 }
 
-// kill ends the child and waits for it.
-func kill(proc *os.Process) *os.ProcessState {
-	proc.Kill()
-	state, err := proc.Wait()
-	if err != nil {
-		return nil
-	}
-	return state
-}
-
 // bury ends the child after err, and finds words for both.
-func bury(proc *os.Process, err error) error {
+func bury(proc *door.Process, err error) error {
 	var refusal *ipc.Refusal
 	if errors.As(err, &refusal) {
-		kill(proc)
+		proc.End(0)
 		return &childError{refusal.Text, 1}
 	}
 	if !errors.Is(err, ipc.ErrNoAnswer) {
-		kill(proc)
+		proc.End(0)
 		return &childError{fmt.Sprintf("the child process sent a wrong answer: %v", err), 1}
 	}
 	// One that is dead, or dying, has a status of its own.
-	late := time.AfterFunc(200*time.Millisecond, func() { proc.Kill() })
-	state, werr := proc.Wait()
-	if !late.Stop() || werr != nil {
+	status, killed := proc.End(200 * time.Millisecond)
+	switch {
+	case killed:
 		return &childError{fmt.Sprintf("the child process did not answer: %v", err), 1}
-	}
-	status := state.Sys().(syscall.WaitStatus)
-	if status.Signaled() {
-		return &childError{fmt.Sprintf("the child process was killed by signal %d (%v)", status.Signal(), status.Signal()),
-			128 + int(status.Signal())}
+	case status.Signaled():
+		sig := status.Signal()
+		return &childError{fmt.Sprintf("the child process was killed by signal %d (%v)", sig, sig), 128 + int(sig)}
 	}
 	return &childError{fmt.Sprintf("the child process ended without making a TAP, with status %d", status.ExitStatus()),
 		status.ExitStatus()}

@@ -36,6 +36,7 @@ type process struct {
 	readyFD    int
 	exitFD     int
 	death      deathSignal
+	child      *door.Process // to be reaped; nil: none
 
 	plane    *dataplane.Plane
 	planeErr error
@@ -105,6 +106,9 @@ func (p *process) serve(ctx context.Context, tap tapDevice) error {
 		return err
 	}
 	defer p.plane.Close()
+	if p.child != nil {
+		p.child.End(0)
+	}
 	if err := p.death.restore(); err != nil {
 		return err
 	}

@@ -21,6 +21,9 @@ import (
 // side of the socket that we were given was closed.
 var ErrTapGone = errors.New("the TAP device is gone")
 
+// minMTU is the smallest MTU in bytes that IPv4 works with (RFC 791).
+const minMTU = 68
+
 // Plane is a data plane.
 type Plane struct {
 	link   *link.Endpoint
@@ -38,6 +41,9 @@ type Plane struct {
 
 // New builds everything but the device. Nothing runs yet.
 func New(cfg Config) (*Plane, error) {
+	if cfg.MTU < minMTU {
+		return nil, fmt.Errorf("an MTU of %d bytes is below the minimum of IPv4, %d", cfg.MTU, minMTU)
+	}
 	p := &Plane{worker: poll.NewWorker(), ended: make(chan error, 3)}
 	var err error
 	if p.poller, err = poll.New(); err != nil {
@@ -59,11 +65,16 @@ func New(cfg Config) (*Plane, error) {
 		DisableHostLoopback: cfg.DisableHostLoopback,
 		DisableDNS:          cfg.DisableDNS,
 	}
-	source := outbound.Source{Addr: cfg.Outbound4.Addr, Interface: cfg.Outbound4.Interface}
+	source := outbound.NewSource(cfg.Outbound4.Addr, cfg.Outbound4.Interface)
+	if err := source.Check(); err != nil {
+		p.poller.Close()
+		p.stack.Close()
+		return nil, err
+	}
 	sender := datagram.New(p.link)
 	resolvers := dns.NewResolvers(cfg.ResolvConf)
 	p.relay = dns.NewRelay(resolvers, p.poller, sender)
-	p.echo = &outbound.Echo{Policy: policy, Sender: sender}
+	p.echo = outbound.NewEcho(outbound.EchoConfig{Policy: policy, Source: source, Poller: p.poller, Sender: sender})
 	p.udp = outbound.NewUDP(outbound.UDPConfig{
 		Policy: policy, Source: source, Poller: p.poller, Worker: p.worker, Sender: sender,
 		Relay: p.relay.Query,
@@ -112,6 +123,7 @@ func (p *Plane) Wait(ctx context.Context) error {
 func (p *Plane) Close() {
 	p.tcp.Close()
 	p.udp.Close()
+	p.echo.Close()
 	p.relay.Close()
 	p.worker.Close()
 	p.poller.Close()

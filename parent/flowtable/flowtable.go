@@ -1,6 +1,10 @@
 // Package flowtable is a bounded table of flows that end when they have been
-// idle for long enough, or when they are the least recently used and a new one
-// needs the place.
+// idle for long enough, or when a new one needs the place.
+//
+// A flow is fresh until it was answered. A full table gives up the least
+// recently used fresh flow, and an answered one only when there is no fresh
+// one: a port scan, or a storm of queries that nobody answers, cannot push out
+// what works.
 //
 // Who calls it: outbound and dns. It has a timer only while it has entries, so
 // an idle data plane does not wake up.
@@ -22,11 +26,12 @@ type Table[K comparable, V any] struct {
 	ended func(V)
 	now   func() time.Time
 
-	mu      sync.Mutex
-	entries map[K]*list.Element // guarded by mu
-	lru     *list.List          // guarded by mu; of *entry, oldest use first
-	timer   *time.Timer         // guarded by mu; nil while the table is empty
-	closed  bool                // guarded by mu
+	mu       sync.Mutex
+	entries  map[K]*list.Element // guarded by mu
+	fresh    *list.List          // guarded by mu; of *entry, oldest use first
+	answered *list.List          // guarded by mu; likewise
+	timer    *time.Timer         // guarded by mu; nil while the table is empty
+	closed   bool                // guarded by mu
 }
 
 type entry[K comparable, V any] struct {
@@ -34,17 +39,19 @@ type entry[K comparable, V any] struct {
 	flow V
 	idle time.Duration
 	used time.Time
+	list *list.List // fresh or answered
 }
 
 // New makes a table of at most max flows. ended is called, without a lock,
 // once for each flow that leaves the table.
 func New[K comparable, V any](max int, ended func(V)) *Table[K, V] {
 	return &Table[K, V]{
-		max:     max,
-		ended:   ended,
-		now:     time.Now,
-		entries: make(map[K]*list.Element),
-		lru:     list.New(),
+		max:      max,
+		ended:    ended,
+		now:      time.Now,
+		entries:  make(map[K]*list.Element),
+		fresh:    list.New(),
+		answered: list.New(),
 	}
 }
 
@@ -59,13 +66,13 @@ func (t *Table[K, V]) Get(key K) (V, bool) {
 	}
 	e := el.Value.(*entry[K, V])
 	e.used = t.now()
-	t.lru.MoveToBack(el)
+	e.list.MoveToBack(el)
 	return e.flow, true
 }
 
-// Put adds a flow that ends when it has not been used for idle. A flow that
-// has the same key ends now, as does the least recently used one of a full
-// table. After Close the new flow itself ends at once.
+// Put adds a fresh flow that ends when it has not been used for idle. A flow
+// that has the same key ends now, as does one of a full table. After Close the
+// new flow itself ends at once.
 func (t *Table[K, V]) Put(key K, flow V, idle time.Duration) {
 	var gone []V
 	t.mu.Lock()
@@ -77,10 +84,14 @@ func (t *Table[K, V]) Put(key K, flow V, idle time.Duration) {
 	if el, ok := t.entries[key]; ok {
 		gone = append(gone, t.removeLocked(el))
 	}
-	if t.lru.Len() >= t.max {
-		gone = append(gone, t.removeLocked(t.lru.Front()))
+	if len(t.entries) >= t.max {
+		victim := t.fresh.Front()
+		if victim == nil {
+			victim = t.answered.Front()
+		}
+		gone = append(gone, t.removeLocked(victim))
 	}
-	t.entries[key] = t.lru.PushBack(&entry[K, V]{key: key, flow: flow, idle: idle, used: t.now()})
+	t.entries[key] = t.fresh.PushBack(&entry[K, V]{key: key, flow: flow, idle: idle, used: t.now(), list: t.fresh})
 	if t.timer == nil {
 		t.timer = time.AfterFunc(tick, t.expire)
 	}
@@ -90,15 +101,24 @@ func (t *Table[K, V]) Put(key K, flow V, idle time.Duration) {
 	}
 }
 
-// Touch counts as a use of key's flow, whose idle time becomes idle.
-func (t *Table[K, V]) Touch(key K, idle time.Duration) {
+// Answered counts as a use of key's flow by its other side. Its idle time
+// becomes idle.
+func (t *Table[K, V]) Answered(key K, idle time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if el, ok := t.entries[key]; ok {
-		e := el.Value.(*entry[K, V])
-		e.used, e.idle = t.now(), idle
-		t.lru.MoveToBack(el)
+	el, ok := t.entries[key]
+	if !ok {
+		return
 	}
+	e := el.Value.(*entry[K, V])
+	e.used, e.idle = t.now(), idle
+	if e.list == t.fresh {
+		t.fresh.Remove(el)
+		e.list = t.answered
+		t.entries[key] = t.answered.PushBack(e)
+		return
+	}
+	t.answered.MoveToBack(el)
 }
 
 // Remove ends key's flow.
@@ -118,7 +138,7 @@ func (t *Table[K, V]) Remove(key K) {
 func (t *Table[K, V]) Len() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.lru.Len()
+	return len(t.entries)
 }
 
 // Close ends all flows, and those that are yet to come.
@@ -130,8 +150,8 @@ func (t *Table[K, V]) Close() {
 		t.timer = nil
 	}
 	var gone []V
-	for t.lru.Len() > 0 {
-		gone = append(gone, t.removeLocked(t.lru.Front()))
+	for _, el := range t.entries {
+		gone = append(gone, t.removeLocked(el))
 	}
 	t.mu.Unlock()
 	for _, v := range gone {
@@ -140,7 +160,8 @@ func (t *Table[K, V]) Close() {
 }
 
 func (t *Table[K, V]) removeLocked(el *list.Element) V {
-	e := t.lru.Remove(el).(*entry[K, V])
+	e := el.Value.(*entry[K, V])
+	e.list.Remove(el)
 	delete(t.entries, e.key)
 	return e.flow
 }
@@ -154,15 +175,12 @@ func (t *Table[K, V]) expire() {
 	}
 	var gone []V
 	now := t.now()
-	// Idle times differ, so age alone does not order the list.
-	for el := t.lru.Front(); el != nil; {
-		next := el.Next()
+	for _, el := range t.entries {
 		if e := el.Value.(*entry[K, V]); now.Sub(e.used) >= e.idle {
 			gone = append(gone, t.removeLocked(el))
 		}
-		el = next
 	}
-	if t.lru.Len() > 0 {
+	if len(t.entries) > 0 {
 		t.timer = time.AfterFunc(tick, t.expire)
 	} else {
 		t.timer = nil

@@ -94,6 +94,34 @@ func RecvFrom(fd int, b []byte) (n int, from netip.AddrPort, errno unix.Errno) {
 	return n, get(addr[:msg.Namelen]), 0
 }
 
+// RecvTTL is RecvFrom for a socket that has IP_RECVTTL set. ttl is 0 when the
+// kernel did not tell.
+func RecvTTL(fd int, b []byte) (n int, from netip.AddrPort, ttl uint8, errno unix.Errno) {
+	var addr rawAddr
+	var ctrl [64]byte
+	var iov unix.Iovec
+	iov.Base = &b[0]
+	iov.SetLen(len(b))
+	msg := unix.Msghdr{Name: &addr[0], Namelen: uint32(len(addr)), Iov: &iov, Control: &ctrl[0]}
+	msg.SetIovlen(1)
+	msg.SetControllen(len(ctrl))
+	n, errno = recvmsg(fd, &msg, unix.MSG_DONTWAIT)
+	if errno != 0 {
+		return 0, netip.AddrPort{}, 0, errno
+	}
+	cmsgs, err := unix.ParseSocketControlMessage(ctrl[:msg.Controllen])
+	if err == nil {
+		for _, c := range cmsgs {
+			v4 := c.Header.Level == unix.IPPROTO_IP && c.Header.Type == unix.IP_TTL
+			v6 := c.Header.Level == unix.IPPROTO_IPV6 && c.Header.Type == unix.IPV6_HOPLIMIT
+			if (v4 || v6) && len(c.Data) >= 4 {
+				ttl = uint8(binary.NativeEndian.Uint32(c.Data))
+			}
+		}
+	}
+	return n, get(addr[:msg.Namelen]), ttl, 0
+}
+
 func recvmsg(fd int, msg *unix.Msghdr, flags uintptr) (int, unix.Errno) {
 	for {
 		n, _, errno := unix.Syscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(msg)), flags)

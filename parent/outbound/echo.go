@@ -10,15 +10,9 @@ import (
 	"github.com/slirp4netns-go/slirp4netns/parent/link"
 )
 
-// Echo answers echo requests (RFC 792). It has no state.
-type Echo struct {
-	Policy *Policy
-	Sender *datagram.Sender
-}
-
 // Handle takes an ICMPv4 message of the guest. It runs on the link's
-// goroutine. What is not an echo request to one of our addresses goes without
-// an answer: a dead address must look dead.
+// goroutine. Only echo requests go anywhere. An address that does not answer
+// the host does not answer the guest: a dead address must look dead.
 func (e *Echo) Handle(p link.Packet) {
 	msg := p.Bytes[p.HdrLen:]
 	if len(msg) < header.ICMPv4MinimumSize || checksum.Checksum(msg, 0) != 0xffff {
@@ -27,13 +21,33 @@ func (e *Echo) Handle(p link.Packet) {
 	if h := header.ICMPv4(msg); h.Type() != header.ICMPv4Echo || h.Code() != 0 {
 		return
 	}
+	ip := header.IPv4(p.Bytes)
 	src := netip.AddrFrom4([4]byte(p.Bytes[12:16]))
 	dst := netip.AddrFrom4([4]byte(p.Bytes[16:20]))
-	if header.IPv4(p.Bytes).TTL() == 0 {
-		e.Sender.Error(datagram.ICMPError{Type: datagram.TypeTimeExceeded, Offender: e.Policy.Gateway}, p.Bytes)
+	local := e.cfg.Policy.Local(dst)
+	if ttl := ip.TTL(); ttl == 0 || ttl == 1 && !local {
+		e.cfg.Sender.Error(datagram.ICMPError{Type: datagram.TypeTimeExceeded, Offender: e.cfg.Policy.Gateway}, p.Bytes)
 		return
 	}
-	if e.Policy.Local(dst) {
-		e.Sender.EchoReply(dst, src, msg[4:], datagram.Meta{})
+	if local {
+		e.cfg.Sender.EchoReply(dst, src, msg[4:], datagram.Meta{})
+		return
 	}
+	if dst.IsMulticast() {
+		return
+	}
+	host, v := e.cfg.Policy.Route(netip.AddrPortFrom(dst, 0))
+	if v != Allow {
+		e.unreachable(datagram.CodeNetUnreachable, p.Bytes)
+		return
+	}
+	if errno := e.ping(src, host.Addr(), msg, hopOf(ip)); errno != 0 {
+		if code, ok := icmpCode(errno); ok {
+			e.unreachable(code, p.Bytes)
+		}
+	}
+}
+
+func (e *Echo) unreachable(code uint8, packet []byte) {
+	e.cfg.Sender.Error(datagram.ICMPError{Type: datagram.TypeUnreachable, Code: code, Offender: e.cfg.Policy.Gateway}, packet)
 }

@@ -4,35 +4,68 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/slirp4netns-go/slirp4netns/parent/hostsock"
 )
 
-// Source is where packets leave the host from: --outbound-addr.
+// sourceAge is how old an interface's address may be before it is looked up
+// again.
+const sourceAge = time.Second
+
+// Source is where packets leave the host from: --outbound-addr. A nil Source
+// leaves it to the kernel.
 type Source struct {
-	Addr      netip.Addr // the zero Addr: the kernel chooses
-	Interface string     // not empty: this interface, whatever its address
+	addr  netip.Addr // the address, or the last known one of iface
+	iface string     // not empty: this interface, whatever its address
+	now   func() time.Time
+
+	mu      sync.Mutex
+	index   int        // guarded by mu; of iface, 0 when it is not there
+	current netip.Addr // guarded by mu; of iface
+	checked time.Time  // guarded by mu
+}
+
+// NewSource makes the Source of an option that was given as an address, or as
+// the name of an interface that had it. It is nil when there was no option.
+func NewSource(addr netip.Addr, iface string) *Source {
+	if !addr.IsValid() && iface == "" {
+		return nil
+	}
+	return &Source{addr: addr, iface: iface, now: time.Now, current: addr}
+}
+
+// Check tells whether packets can leave from s at all.
+func (s *Source) Check() error {
+	if s == nil {
+		return nil
+	}
+	addr, _ := s.lookup()
+	fd, err := unix.Socket(hostsock.Family(addr), unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("outbound address %s: socket: %w", addr, err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Bind(fd, hostsock.Sockaddr(netip.AddrPortFrom(addr, 0))); err != nil {
+		return fmt.Errorf("outbound address %s is not an address of this host: bind: %w", addr, err)
+	}
+	return nil
 }
 
 // bind applies s to a socket that is about to be used for dst. Loopback is
 // exempt: nothing is reached there from another address.
-func (s Source) bind(fd int, dst netip.Addr) error {
-	if IsHostLoopback(dst) {
+func (s *Source) bind(fd int, dst netip.Addr) error {
+	if s == nil || IsHostLoopback(dst) {
 		return nil
 	}
-	addr := s.Addr
-	if s.Interface != "" {
+	addr, _ := s.lookup()
+	if s.iface != "" {
 		// Since Linux 5.7 no privilege is needed. Where it is refused the
 		// address alone has to do.
-		_ = unix.BindToDevice(fd, s.Interface)
-		if a, err := interfaceAddr(s.Interface, dst.Is4()); err == nil {
-			addr = a
-		}
-	}
-	if !addr.IsValid() {
-		return nil
+		_ = unix.BindToDevice(fd, s.iface)
 	}
 	if err := unix.Bind(fd, hostsock.Sockaddr(netip.AddrPortFrom(addr, 0))); err != nil {
 		return fmt.Errorf("bind to outbound address %s: %w", addr, err)
@@ -40,48 +73,58 @@ func (s Source) bind(fd int, dst netip.Addr) error {
 	return nil
 }
 
-// isSet tells whether there is anything to apply.
-func (s Source) isSet() bool { return s.Addr.IsValid() || s.Interface != "" }
-
-// pktinfo is the ancillary data (IP_PKTINFO, ip(7)) that sends one datagram to
-// dst from s. A UDP socket is not bound, since the next datagram may go to
-// loopback.
-func (s Source) pktinfo(dst netip.Addr) []byte {
-	addr, index := s.Addr, 0
-	if s.Interface != "" {
-		if ifi, err := net.InterfaceByName(s.Interface); err == nil {
-			index = ifi.Index
-		}
-		if a, err := interfaceAddr(s.Interface, dst.Is4()); err == nil {
-			addr = a
-		}
-	}
-	if !addr.IsValid() {
+// control is the ancillary data (IP_PKTINFO, ip(7)) that sends one datagram to
+// dst from s. A datagram socket is not bound, since the next datagram may go
+// to loopback.
+func (s *Source) control(dst netip.Addr) []byte {
+	if s == nil || IsHostLoopback(dst) {
 		return nil
 	}
+	addr, index := s.lookup()
 	if addr.Is4() {
 		return unix.PktInfo4(&unix.Inet4Pktinfo{Ifindex: int32(index), Spec_dst: addr.As4()})
 	}
 	return unix.PktInfo6(&unix.Inet6Pktinfo{Ifindex: uint32(index), Addr: addr.As16()})
 }
 
-// interfaceAddr is the interface's first address of the family, asked for each
-// time, because addresses change.
-func interfaceAddr(name string, v4 bool) (netip.Addr, error) {
-	ifi, err := net.InterfaceByName(name)
-	if err != nil {
-		return netip.Addr{}, err
+// lookup is the address now, and the interface's index. An interface that is
+// gone keeps its last address: packets are then refused by the kernel, and do
+// not leave in another way.
+func (s *Source) lookup() (netip.Addr, int) {
+	if s.iface == "" {
+		return s.addr, 0
 	}
-	addrs, err := ifi.Addrs()
-	if err != nil {
-		return netip.Addr{}, err
-	}
-	for _, a := range addrs {
-		if n, ok := a.(*net.IPNet); ok {
-			if ip, ok := netip.AddrFromSlice(n.IP); ok && ip.Unmap().Is4() == v4 && !ip.IsLinkLocalUnicast() {
-				return ip.Unmap(), nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := s.now(); s.checked.IsZero() || now.Sub(s.checked) >= sourceAge {
+		s.checked = now
+		if ifi, err := net.InterfaceByName(s.iface); err == nil {
+			s.index = ifi.Index
+			if a, ok := addrOf(ifi, s.addr.Is4()); ok {
+				s.current = a
 			}
 		}
 	}
-	return netip.Addr{}, fmt.Errorf("interface %s has no such address", name)
+	return s.current, s.index
+}
+
+// addrOf is the interface's first address of the family. An IPv6 link-local
+// one is not it: it reaches nothing beyond the link.
+func addrOf(ifi *net.Interface, v4 bool) (netip.Addr, bool) {
+	addrs, err := ifi.Addrs()
+	if err != nil {
+		return netip.Addr{}, false
+	}
+	for _, a := range addrs {
+		n, ok := a.(*net.IPNet)
+		if !ok {
+			continue
+		}
+		ip, ok := netip.AddrFromSlice(n.IP)
+		ip = ip.Unmap()
+		if ok && ip.Is4() == v4 && (v4 || !ip.IsLinkLocalUnicast()) {
+			return ip, true
+		}
+	}
+	return netip.Addr{}, false
 }

@@ -38,7 +38,7 @@ type TCP struct {
 type TCPConfig struct {
 	Stack  *stack.Stack
 	Policy *Policy
-	Source Source
+	Source *Source
 	Poller *poll.Poller
 	Worker *poll.Worker
 	Sender *datagram.Sender

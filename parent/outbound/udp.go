@@ -1,7 +1,6 @@
 package outbound
 
 import (
-	"encoding/binary"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -36,17 +35,21 @@ type UDP struct {
 // UDPConfig is what UDP works with.
 type UDPConfig struct {
 	Policy *Policy
-	Source Source
+	Source *Source
 	Poller *poll.Poller
 	Worker *poll.Worker
 	Sender *datagram.Sender
 	// Relay takes DNS queries to the nameserver.
 	Relay func(src, dst netip.AddrPort, payload []byte)
+	Max   int // flows at most; 0: 4096
 }
 
 // NewUDP makes the table.
 func NewUDP(cfg UDPConfig) *UDP {
-	return &UDP{cfg: cfg, table: flowtable.New[netip.AddrPort](maxUDPFlows, (*udpFlow).close)}
+	if cfg.Max == 0 {
+		cfg.Max = maxUDPFlows
+	}
+	return &UDP{cfg: cfg, table: flowtable.New[netip.AddrPort](cfg.Max, (*udpFlow).close)}
 }
 
 // udpTurn is how many datagrams one flow may receive before others have their
@@ -59,7 +62,7 @@ type udpFlow struct {
 	guest netip.AddrPort
 	fd    int
 	token poll.Token
-	ttl   uint8       // what the socket is set to; link's goroutine only
+	last  hop         // what the socket is set to; link's goroutine only
 	dns   atomic.Bool // the last datagram went to a DNS server
 	task  poll.Task   // goes on receiving after a turn
 
@@ -80,8 +83,7 @@ func (u *UDP) Handle(p link.Packet) {
 	src := netip.AddrPortFrom(netip.AddrFrom4([4]byte(p.Bytes[12:16])), udp.SourcePort())
 	dst := netip.AddrPortFrom(netip.AddrFrom4([4]byte(p.Bytes[16:20])), udp.DestinationPort())
 	payload := udp[header.UDPMinimumSize:udp.Length()]
-	ttl := ip.TTL()
-	if ttl <= 1 {
+	if ip.TTL() <= 1 {
 		u.cfg.Sender.Error(datagram.ICMPError{Type: datagram.TypeTimeExceeded, Offender: u.cfg.Policy.Gateway}, p.Bytes)
 		return
 	}
@@ -103,8 +105,7 @@ func (u *UDP) Handle(p link.Packet) {
 		}
 		u.table.Put(src, f, udpIdle)
 	}
-	// The datagram has made one hop.
-	if errno := f.send(payload, host, ttl-1, p.SegSize); errno != 0 {
+	if errno := f.send(payload, host, hopOf(ip), p.SegSize); errno != 0 {
 		u.unreachable(errno, p.Bytes)
 	}
 }
@@ -122,7 +123,7 @@ func (u *UDP) open(guest netip.AddrPort) (*udpFlow, unix.Errno) {
 		return nil, errnoOf(err)
 	}
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_RECVERR, 1)
-	f := &udpFlow{udp: u, guest: guest, fd: fd}
+	f := &udpFlow{udp: u, guest: guest, fd: fd, last: socketHop(fd)}
 	f.task.Init(func() { f.HandleEvents(poll.In) })
 	f.life.Lock() // an event may come before the token is stored
 	defer f.life.Unlock()
@@ -145,22 +146,15 @@ func (f *udpFlow) close() {
 }
 
 // send sends the guest's payload to host.
-func (f *udpFlow) send(payload []byte, host netip.AddrPort, ttl uint8, segSize int) unix.Errno {
+func (f *udpFlow) send(payload []byte, host netip.AddrPort, h hop, segSize int) unix.Errno {
 	f.life.RLock()
 	defer f.life.RUnlock()
 	if f.closed {
 		return 0 // lost, as datagrams may be
 	}
-	if ttl != f.ttl {
-		if err := unix.SetsockoptInt(f.fd, unix.IPPROTO_IP, unix.IP_TTL, int(ttl)); err == nil {
-			f.ttl = ttl
-		}
-	}
+	h.apply(f.fd, &f.last)
 	f.dns.Store(host.Port() == DNSPort)
-	var ctrl []byte
-	if s := f.udp.cfg.Source; s.isSet() && !IsHostLoopback(host.Addr()) {
-		ctrl = s.pktinfo(host.Addr())
-	}
+	ctrl := f.udp.cfg.Source.control(host.Addr())
 	if segSize == 0 || segSize >= len(payload) {
 		return f.sendOne(payload, host, ctrl)
 	}
@@ -177,11 +171,22 @@ func (f *udpFlow) send(payload []byte, host netip.AddrPort, ttl uint8, segSize i
 
 func (f *udpFlow) sendOne(b []byte, host netip.AddrPort, ctrl []byte) unix.Errno {
 	errno := hostsock.SendTo(f.fd, b, host, ctrl)
-	if errno != 0 && f.drainErrors() {
-		// It was the error of an earlier datagram, which has been told.
-		errno = hostsock.SendTo(f.fd, b, host, ctrl)
+	if errno == 0 || errno == unix.EAGAIN {
+		return errno
 	}
-	return errno
+	if !f.drainErrors() {
+		return errno
+	}
+	if errno != unix.EMSGSIZE {
+		// It was the error of an earlier datagram, which has been told.
+		return hostsock.SendTo(f.fd, b, host, ctrl)
+	}
+	// The guest has been told the path's MTU and will heed it. Whether its
+	// program discovers MTUs or just sent more than the path takes cannot be
+	// seen from here, so this one is not lost either.
+	setDF(f.fd, false)
+	f.last.df = false
+	return hostsock.SendTo(f.fd, b, host, ctrl)
 }
 
 // HandleEvents implements poll.Handler.
@@ -198,9 +203,9 @@ func (f *udpFlow) HandleEvents(events uint32) {
 		return
 	}
 	if f.dns.Load() {
-		f.udp.table.Touch(f.guest, udpIdleDNS)
+		f.udp.table.Answered(f.guest, udpIdleDNS)
 	} else {
-		f.udp.table.Touch(f.guest, udpIdle)
+		f.udp.table.Answered(f.guest, udpIdle)
 	}
 }
 
@@ -247,40 +252,15 @@ func (f *udpFlow) drainErrors() bool {
 	}
 }
 
-// tell passes on an error that came over the network. Errors that the host's
-// own stack found are the result of the send itself.
+// tell passes on an error that the host's socket has queued.
 func (f *udpFlow) tell(e hostsock.Error) {
-	if e.Origin != unix.SO_EE_ORIGIN_ICMP || !e.Dst.IsValid() {
+	p := f.udp.cfg.Policy
+	m, ok := p.icmpError(e)
+	if !ok || !e.Dst.IsValid() {
 		return
 	}
-	p := f.udp.cfg.Policy
 	dst := netip.AddrPortFrom(p.GuestView(e.Dst.Addr()), e.Dst.Port())
-	icmp := datagram.ICMPError{Type: e.Type, Code: e.Code, Offender: p.Gateway}
-	if e.Offender.IsValid() {
-		icmp.Offender = p.GuestView(e.Offender)
-	}
-	if e.Errno == unix.EMSGSIZE {
-		icmp.MTU = uint16(min(e.Info, 0xffff))
-	}
-	f.udp.cfg.Sender.Error(icmp, quoteUDP(f.guest, dst, e.Payload))
-}
-
-// quoteUDP builds the beginning of the packet that the guest sent, for an ICMP
-// error about it.
-func quoteUDP(src, dst netip.AddrPort, payload []byte) []byte {
-	const l3, l4 = header.IPv4MinimumSize, header.UDPMinimumSize
-	b := make([]byte, l3+l4, l3+l4+len(payload))
-	size := l4 + len(payload)
-	b[0] = 0x45
-	binary.BigEndian.PutUint16(b[2:], uint16(l3+size))
-	b[8], b[9] = 64, uint8(header.UDPProtocolNumber)
-	s, d := src.Addr().As4(), dst.Addr().As4()
-	copy(b[12:], s[:])
-	copy(b[16:], d[:])
-	ip := header.IPv4(b)
-	ip.SetChecksum(^ip.CalculateChecksum())
-	header.UDP(b[l3:]).Encode(&header.UDPFields{SrcPort: src.Port(), DstPort: dst.Port(), Length: uint16(size)})
-	return append(b, payload...)
+	f.udp.cfg.Sender.Error(m, quoteUDP(f.guest, dst, e.Payload))
 }
 
 // Len is the number of flows.
