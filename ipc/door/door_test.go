@@ -14,6 +14,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -91,8 +92,8 @@ func spawn(t *testing.T, r door.Request, argv ...string) report {
 		t.Fatal(err)
 	}
 	b, _ := io.ReadAll(out)
-	if st, err := p.Wait(); err != nil || !st.Success() {
-		t.Fatalf("%v: %v %v\n%s", argv, st, err, b)
+	if st, killed := p.End(10 * time.Second); killed || st != 0 {
+		t.Fatalf("%v: wait status %#x, killed: %v\n%s", argv, st, killed, b)
 	}
 	var got report
 	if err := json.Unmarshal(b, &got); err != nil {
@@ -344,7 +345,7 @@ func TestGuestRootCannotTrace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { hold.Close(); p.Wait() }()
+	defer func() { hold.Close(); p.End(time.Second) }()
 	var line [1]byte
 	if _, err := out.Read(line[:]); err != nil {
 		t.Fatalf("the probe did not start: %v", err)

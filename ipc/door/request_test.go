@@ -2,8 +2,10 @@ package door_test
 
 import (
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -28,7 +30,7 @@ func TestSpawnRefuses(t *testing.T) {
 	} {
 		p, err := door.Spawn(c.r, "/bin/true", []string{"true"}, nil, make([]*os.File, c.files), nil)
 		if err == nil {
-			p.Wait()
+			p.End(0)
 		}
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
@@ -70,5 +72,38 @@ func TestAvoid(t *testing.T) {
 			t.Errorf("Avoid(%d): flags %d, %v", c.fd, flags, err)
 		}
 		unix.Close(got)
+	}
+}
+
+func TestProcessEnd(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		argv     []string
+		patience time.Duration
+		killed   bool
+		status   unix.WaitStatus
+	}{
+		{"by itself", []string{"sh", "-c", "exit 3"}, 10 * time.Second, false, 3 << 8},
+		{"by a signal", []string{"sh", "-c", "kill -TERM $$"}, 10 * time.Second, false, unix.WaitStatus(unix.SIGTERM)},
+		{"too late", []string{"sleep", "1000"}, 50 * time.Millisecond, true, unix.WaitStatus(unix.SIGKILL)},
+		{"at once", []string{"sleep", "1000"}, 0, true, unix.WaitStatus(unix.SIGKILL)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path, err := exec.LookPath(c.argv[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := door.Spawn(door.Request{Stage: "x"}, path, c.argv, nil, nil, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			status, killed := p.End(c.patience)
+			if status != c.status || killed != c.killed {
+				t.Errorf("status %#x, killed %v, want %#x, %v", status, killed, c.status, c.killed)
+			}
+			if err := unix.Kill(p.Pid, 0); err != unix.ESRCH {
+				t.Errorf("process %d is still there: %v", p.Pid, err)
+			}
+		})
 	}
 }

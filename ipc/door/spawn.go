@@ -11,8 +11,11 @@ import (
 // of ours; len(files) is at most 20.
 //
 // With sys.Pdeathsig set, the caller must be locked to a thread that lives as
-// long as the process should.
-func Spawn(r Request, path string, argv, env []string, files []*os.File, sys *syscall.SysProcAttr) (*os.Process, error) {
+// long as the process should. sys may be nil; its PidFD is overwritten.
+//
+// os.StartProcess would do, but its first use in a process starts another one
+// to find out whether pidfds work, which takes longer than the child does.
+func Spawn(r Request, path string, argv, env []string, files []*os.File, sys *syscall.SysProcAttr) (*Process, error) {
 	v, err := r.variable()
 	if err != nil {
 		return nil, err
@@ -23,9 +26,21 @@ func Spawn(r Request, path string, argv, env []string, files []*os.File, sys *sy
 	all := make([]*os.File, netNSFD+1)
 	copy(all, files)
 	all[userNSFD], all[netNSFD] = r.UserNS, r.NetNS
-	return os.StartProcess(path, argv, &os.ProcAttr{
-		Env:   append([]string{v}, env...),
-		Files: all,
-		Sys:   sys,
-	})
+	fds := make([]uintptr, len(all))
+	for i, f := range all {
+		fds[i] = ^uintptr(0) // closed
+		if f != nil {
+			fds[i] = f.Fd()
+		}
+	}
+	if sys == nil {
+		sys = &syscall.SysProcAttr{}
+	}
+	p := &Process{pidfd: -1}
+	sys.PidFD = &p.pidfd
+	p.Pid, err = syscall.ForkExec(path, argv, &syscall.ProcAttr{Env: append([]string{v}, env...), Files: fds, Sys: sys})
+	if err != nil {
+		return nil, fmt.Errorf("execve(%q): %w", path, err)
+	}
+	return p, nil
 }
