@@ -122,9 +122,9 @@ func TestStart(t *testing.T) {
 			o.Files = []*os.File{leak}
 			s := lab.StartSlirp(t, o)
 			checkConfigured(t, g)
+			checkOpenFiles(t, s.Process.Pid) // before there are flows
 			checkReachesHost(t, g)
 			checkStayedOutside(t, s.Process.Pid, c)
-			checkOpenFiles(t, s.Process.Pid)
 			checkNoChildren(t, s.Process.Pid)
 		})
 	}

@@ -22,8 +22,8 @@ func TestTapFD(t *testing.T) {
 			s := lab.StartSlirp(t, lab.SlirpOptions{UID: user, Files: []*os.File{tap},
 				Args: []string{"--netns-type=tapfd", "5"}})
 			tap.Close()
+			checkOpenFiles(t, s.Process.Pid) // before there are flows
 			checkReachesHost(t, g)
-			checkOpenFiles(t, s.Process.Pid)
 			checkNoChildren(t, s.Process.Pid)
 			if want := "received tapfd=5\n"; !strings.Contains(s.Log(), want) {
 				t.Errorf("%q, want %q", s.Log(), want)
