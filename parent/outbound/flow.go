@@ -133,7 +133,9 @@ func (f *flow) HandleEvents(events uint32) {
 
 // establish starts to pump.
 func (f *flow) establish() {
-	setEndpointOptions(f.ep)
+	f.ep.SocketOptions().SetDelayOption(false) // the host's peer has decided on segments
+	keepOpen.apply(f.ep)
+	keepHost.applyHost(f.fd)
 	f.entry.Init(f, waiter.ReadableEvents|waiter.WritableEvents|waiter.EventRdHUp|waiter.EventHUp|waiter.EventErr)
 	f.phase.Store(established)
 	f.queue.EventRegister(&f.entry)

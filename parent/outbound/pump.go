@@ -38,6 +38,7 @@ func (f *flow) pumpToHost() step {
 			if err := unix.Shutdown(f.fd, unix.SHUT_WR); err != nil {
 				return f.hostGone()
 			}
+			keepHalf.apply(f.ep)
 			return finished
 		case *tcpip.ErrBadBuffer:
 			if w.errno == unix.EAGAIN {
