@@ -1,0 +1,117 @@
+# `make help` lists the targets.
+
+GO        ?= go
+PREFIX    ?= /usr/local
+DESTDIR   ?=
+BINDIR    ?= $(PREFIX)/bin
+LIBEXECDIR ?= $(PREFIX)/libexec/slirp4netns
+MANDIR    ?= $(PREFIX)/share/man
+ROUNDS    ?= 5
+
+ARCHES := amd64 arm64 arm riscv64 ppc64le s390x
+
+MODULE  := github.com/slirp4netns-go/slirp4netns
+COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)$(shell git diff --quiet HEAD 2>/dev/null || echo -dirty)
+# The ELF entry point of ipc/door; a program linked without it says so.
+DOOR    := _slirp4netns_door
+LDFLAGS := -s -w -E $(DOOR) -X main.commit=$(COMMIT)
+BUILD    = CGO_ENABLED=0 $(GO) build -trimpath
+PROGRAMS := slirp4netns slirp-child
+TOOL    := $(GO) tool -modfile=tools.mod
+
+# command=package, for build/need.sh.
+NEED_LAB   := curl=curl ping=iputils-ping ip=iproute2 nsenter=util-linux unshare=util-linux
+NEED_TEST  := $(NEED_LAB) slirp4netns=slirp4netns strace=strace git=git gcc=gcc \
+	/usr/include/stdio.h=libc6-dev protoc=protobuf-compiler qemu-s390x-static=qemu-user-static
+NEED_BENCH := $(NEED_LAB) slirp4netns=slirp4netns iperf3=iperf3
+
+.NOTPARALLEL:
+.PHONY: all build help demo test bench lint unit-race cross generate check-generated vulncheck install man clean need-go
+
+all: build
+
+## build: static bin/slirp4netns and bin/slirp-child (also: plain make)
+build: need-go
+	@$(foreach p,$(PROGRAMS),$(BUILD) -ldflags '$(LDFLAGS)' -o bin/$(p) ./cmd/$(p) &&) true
+
+## help: this list
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+## demo: connect a fresh namespace as an ordinary user, and show each step
+demo: need-go
+	@build/need.sh $(NEED_LAB)
+	@$(MAKE) --no-print-directory build
+	@CGO_ENABLED=0 $(GO) build -o bin/lab/demo ./cmd/slirp4netns/e2e/demo
+	@bin/lab/demo
+
+## test: everything: lint, generated code, cross builds, race detector, all tests
+test: need-go
+	build/need.sh $(NEED_TEST)
+	$(MAKE) --no-print-directory build
+	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory check-generated
+	$(MAKE) --no-print-directory cross
+	$(MAKE) --no-print-directory unit-race
+	CGO_ENABLED=0 $(GO) test -count=1 -p 1 -timeout 15m ./...
+
+# The tests below cmd/ run built programs: there is nothing of theirs in the
+# process of the test for the race detector to see.
+unit-race:
+	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 15m $$($(GO) list ./... | grep -v '^$(MODULE)/cmd/')
+
+## bench: ours against the C program in one run, into docs/benchmarks.* (ROUNDS=n)
+bench: need-go
+	build/need.sh $(NEED_BENCH)
+	$(MAKE) --no-print-directory build
+	CGO_ENABLED=0 $(GO) build -o bin/lab/bench ./cmd/slirp4netns/e2e/bench
+	bin/lab/bench -rounds $(ROUNDS) -out docs
+
+## lint: gofmt, our own rules, go vet, staticcheck
+lint:
+	build/lint.sh
+	CGO_ENABLED=0 $(GO) vet ./...
+	$(TOOL) staticcheck ./...
+
+## cross: both programs for the six architectures, into bin/ARCH
+cross:
+	@for arch in $(ARCHES); do for p in $(PROGRAMS); do \
+		echo "cross: $$p for $$arch"; \
+		GOOS=linux GOARCH=$$arch $(BUILD) -ldflags '$(LDFLAGS)' -o bin/$$arch/$$p ./cmd/$$p || exit 1; \
+	done; \
+		GOOS=linux GOARCH=$$arch CGO_ENABLED=0 $(GO) vet ./ipc/... ./child || exit 1; \
+	done
+
+## generate: the Go code of ipc/slirp.proto
+generate:
+	build/need.sh protoc=protobuf-compiler
+	ipc/generate.sh
+
+## check-generated: fail if that code is stale
+check-generated:
+	build/need.sh protoc=protobuf-compiler
+	ipc/generate.sh --check
+
+## vulncheck: known vulnerabilities in what we call
+vulncheck:
+	build/vulncheck.sh
+
+## man: bin/slirp4netns.1
+man: need-go
+	@mkdir -p bin
+	$(TOOL) go-md2man -in docs/slirp4netns.1.md -out bin/slirp4netns.1
+
+## install: programs and manual page (PREFIX, DESTDIR, BINDIR, LIBEXECDIR, MANDIR)
+install: man
+	$(BUILD) -ldflags '$(LDFLAGS) -X $(MODULE)/parent.childPath=$(LIBEXECDIR)/slirp-child' -o bin/install/slirp4netns ./cmd/slirp4netns
+	$(BUILD) -ldflags '$(LDFLAGS)' -o bin/install/slirp-child ./cmd/slirp-child
+	install -D -m 755 bin/install/slirp4netns $(DESTDIR)$(BINDIR)/slirp4netns
+	install -D -m 755 bin/install/slirp-child $(DESTDIR)$(LIBEXECDIR)/slirp-child
+	install -D -m 644 bin/slirp4netns.1 $(DESTDIR)$(MANDIR)/man1/slirp4netns.1
+
+## clean: remove what was built
+clean:
+	rm -rf bin
+
+need-go:
+	@command -v $(GO) >/dev/null || { echo "missing: Go $$(sed -n 's/^go //p' go.mod) or newer, see https://go.dev/dl" >&2; exit 1; }
