@@ -103,6 +103,7 @@ func TestChildInherits(t *testing.T) {
 	}
 	s := lab.StartSlirp(t, lab.SlirpOptions{Binary: fake(t, "files"), UID: g.UID, Files: files,
 		Args: []string{"-c", strconv.Itoa(g.PID), "tap0"}})
+	s.Stop()
 	if want := "FILES [0 1 2 3 4]\n"; !strings.Contains(s.Log(), want) {
 		t.Errorf("%q, want %q", s.Log(), want)
 	}
@@ -172,14 +173,15 @@ func heldChild(t *testing.T, g *lab.Guest) (pid int, hangUp func()) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.End(0) })
-	// It is up when it has an epoll instance for its sockets.
+	// It is up when ttrpc has a duplicate of its socket.
 	await(t, "the child waits for a request", func() bool {
+		sockets := 0
 		for _, file := range openFiles(t, p.Pid) {
-			if file == "anon_inode:[eventpoll]" {
-				return true
+			if strings.HasPrefix(file, "socket:") {
+				sockets++
 			}
 		}
-		return false
+		return sockets == 3
 	})
 	return p.Pid, ours.Close
 }

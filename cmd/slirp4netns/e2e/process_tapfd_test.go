@@ -25,6 +25,7 @@ func TestTapFD(t *testing.T) {
 			checkOpenFiles(t, s.Process.Pid) // before there are flows
 			checkReachesHost(t, g)
 			checkNoChildren(t, s.Process.Pid)
+			s.Stop()
 			if want := "received tapfd=5\n"; !strings.Contains(s.Log(), want) {
 				t.Errorf("%q, want %q", s.Log(), want)
 			}
