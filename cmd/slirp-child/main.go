@@ -1,7 +1,3 @@
-// slirp-child is the privileged stage of slirp4netns alone: what runs inside
-// the guest's namespaces, with nothing of the network stack. slirp4netns runs
-// it where it was built with its path, and else itself; nobody else does.
-
 // The runtime keeps no cgroup files open and names no mappings: nothing that
 // is not needed is open where the guest's root is.
 //
@@ -9,6 +5,9 @@
 //go:debug containermaxprocs=0
 //go:debug updatemaxprocs=0
 
+// slirp-child is the privileged stage of slirp4netns alone: what runs inside
+// the guest's namespaces, with nothing of the network stack. slirp4netns runs
+// it where it was built with its path, and else itself; nobody else does.
 package main
 
 import (
