@@ -115,9 +115,15 @@ func (g *Guest) UserNS() string { return fmt.Sprintf("/proc/%d/ns/user", g.PID) 
 
 // Command is a command that runs inside the guest, as its user.
 func (g *Guest) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
-	enter := append([]string{}, g.enter...)
-	enter = append(enter, "-t", strconv.Itoa(g.PID), "--", name)
-	return Command(ctx, g.UID, "nsenter", append(enter, args...)...)
+	enter := append(g.Enter(), name)
+	return Command(ctx, g.UID, enter[0], append(enter[1:], args...)...)
+}
+
+// Enter is the start of a command line that runs the rest inside the guest,
+// when its user runs it.
+func (g *Guest) Enter() []string {
+	enter := append([]string{"nsenter"}, g.enter...)
+	return append(enter, "-t", strconv.Itoa(g.PID), "--")
 }
 
 // Run runs a command inside the guest for at most the given time and returns

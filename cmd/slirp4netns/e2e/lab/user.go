@@ -61,6 +61,19 @@ func Command(ctx context.Context, uid int, name string, args ...string) *exec.Cm
 	return cmd
 }
 
+// AsUser is the start of a command line that runs the rest as uid. [Command]
+// is simpler; this is for shell scripts, which run as root.
+func AsUser(uid int) []string {
+	id := strconv.Itoa(uid)
+	switch {
+	case uid == os.Geteuid():
+		return nil
+	case oneUser:
+		return []string{"nsenter", "-U", "--preserve-credentials", "-t", userNamespace(), "--"}
+	}
+	return []string{"setpriv", "--reuid=" + id, "--regid=" + id, "--clear-groups", "--"}
+}
+
 // path is where the lab's commands are searched.
 const path = binDir + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -97,15 +110,15 @@ func makeHome() error {
 		if err := os.Mkdir(home(uid), 0o700); err != nil {
 			return err
 		}
-		if err := give(home(uid), uid); err != nil {
+		if err := Give(home(uid), uid); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// give makes a file the user's. With one user it is already.
-func give(path string, uid int) error {
+// Give makes a file the user's. With one user it is already.
+func Give(path string, uid int) error {
 	if oneUser {
 		return nil
 	}
@@ -121,7 +134,7 @@ func TempDir(t T, uid int) string {
 		err = os.Chmod(dir, 0o755)
 	}
 	if err == nil {
-		err = give(dir, uid)
+		err = Give(dir, uid)
 	}
 	if err != nil {
 		t.Fatalf("%v", err)
