@@ -3,7 +3,6 @@ package dataplane
 import (
 	"fmt"
 	"net/netip"
-	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
@@ -23,9 +22,16 @@ const (
 	// round-trip time of microseconds, so what counts is that a buffer holds
 	// a few segments of 64 KiB while the other side is not scheduled.
 	tcpBuffer = 1 << 20
-	// timeWait is short: the other end of the connection is a kernel on the
+	// timeWait is nothing: the other end of the connection is a kernel on the
 	// same machine, without a network in between that could delay segments.
-	timeWait = 1 * time.Second
+	// A FIN of the guest whose acknowledgement was lost meets RST, which ends
+	// the guest's side as well; and netstack would swallow the SYN of a guest
+	// that uses the port again.
+	timeWait = 0
+	// synRetries is how often a SYN-ACK is sent again, as Linux does
+	// (tcp_synack_retries, tcp(7)): a guest that does not finish its
+	// handshake is forgotten after 63 s.
+	synRetries = 5
 )
 
 // newStack builds the netstack that the guest talks TCP to. ARP is not
@@ -41,7 +47,8 @@ func newStack(ep stack.LinkEndpoint, gateway netip.Addr, prefixLen int) (*stack.
 	sack := tcpip.TCPSACKEnabled(true)
 	moderate := tcpip.TCPModerateReceiveBufferOption(false)
 	tw := tcpip.TCPTimeWaitTimeoutOption(timeWait)
-	for _, opt := range []tcpip.SettableTransportProtocolOption{&buffers, &sendBuffers, &sack, &moderate, &tw} {
+	retries := tcpip.TCPSynRetriesOption(synRetries)
+	for _, opt := range []tcpip.SettableTransportProtocolOption{&buffers, &sendBuffers, &sack, &moderate, &tw, &retries} {
 		if err := s.SetTransportProtocolOption(tcp.ProtocolNumber, opt); err != nil {
 			return nil, fmt.Errorf("dataplane: TCP option %T: %s", opt, err)
 		}

@@ -35,10 +35,16 @@ type flow struct {
 
 	mu    sync.Mutex
 	token poll.Token // guarded by mu
+	gone  bool       // guarded by mu; fd is closed
 
-	// Until the handshake.
-	syn     *stack.PacketBuffer // the guest's SYN
-	element *list.Element       // guarded by TCP.mu; in TCP.oldest
+	// Until it is established.
+	net     tcpip.NetworkProtocolNumber
+	nic     tcpip.NICID
+	waits   *list.List    // guarded by TCP.mu; TCP.dialling, TCP.answered or nil
+	element *list.Element // guarded by TCP.mu; in waits
+	// syn is the guest's SYN. It is guarded by TCP.mu while the flow is in
+	// TCP.dialling, and its owner's afterwards: who took it out of there.
+	syn *stack.PacketBuffer
 
 	// From the handshake on.
 	queue waiter.Queue
@@ -77,16 +83,43 @@ func newFlow(t *TCP, id stack.TransportEndpointID, fd int, phase int32) *flow {
 	return f
 }
 
-func (f *flow) setToken(t poll.Token) {
+// watch registers the socket with the poller. The first event may come before
+// watch returns, so whoever closes the socket waits for the token.
+func (f *flow) watch() error {
 	f.mu.Lock()
-	f.token = t
-	f.mu.Unlock()
+	defer f.mu.Unlock()
+	if f.gone {
+		return nil // it was abandoned meanwhile; its descriptor may be another's
+	}
+	var err error
+	f.token, err = f.tcp.cfg.Poller.Add(f.fd, poll.In|poll.Out|poll.RdHUp, f)
+	return err
+}
+
+// waitLocked puts f at the end of a list of at most maxConnecting flows. It
+// returns the flow that had to leave the list for it. TCP.mu is held.
+func (f *flow) waitLocked(l *list.List) (victim *flow) {
+	f.waits, f.element = l, l.PushBack(f)
+	if l.Len() > maxConnecting {
+		victim = l.Front().Value.(*flow)
+		victim.unwaitLocked()
+	}
+	return victim
+}
+
+// unwaitLocked takes f out of the list that it is in. TCP.mu is held.
+func (f *flow) unwaitLocked() {
+	if f.waits != nil {
+		f.waits.Remove(f.element)
+		f.waits, f.element = nil, nil
+	}
 }
 
 // closeSocket closes the host's socket and ends its registration.
 func (f *flow) closeSocket() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.gone = true
 	f.tcp.cfg.Poller.Remove(f.fd, f.token)
 	unix.Close(f.fd)
 }
@@ -109,6 +142,9 @@ func setLinger(fd int) {
 
 // HandleEvents implements poll.Handler.
 func (f *flow) HandleEvents(events uint32) {
+	// Ends do not come twice. A server that says goodbye at once has its
+	// FIN told together with the connection.
+	f.hostEvents.Or(events & (poll.RdHUp | poll.HUp | poll.Err))
 	switch f.phase.Load() {
 	case connecting:
 		if events&(poll.Out|poll.Err|poll.HUp) != 0 {
@@ -116,13 +152,8 @@ func (f *flow) HandleEvents(events uint32) {
 		}
 		return
 	case handshaking:
-		f.hostEvents.Or(events)
-		// establish may have run in between, without these events.
-		if f.phase.Load() != established {
-			return
-		}
+		return // establish looks at everything
 	}
-	f.hostEvents.Or(events & (poll.RdHUp | poll.HUp | poll.Err))
 	if events&(poll.In|poll.RdHUp|poll.HUp|poll.Err) != 0 {
 		f.toGuest.kick(f)
 	}
@@ -137,9 +168,9 @@ func (f *flow) establish() {
 	keepOpen.apply(f.ep)
 	keepHost.applyHost(f.fd)
 	f.entry.Init(f, waiter.ReadableEvents|waiter.WritableEvents|waiter.EventRdHUp|waiter.EventHUp|waiter.EventErr)
-	f.phase.Store(established)
 	f.queue.EventRegister(&f.entry)
-	// What came before the registration.
+	f.phase.Store(established)
+	// What came before.
 	f.toHost.kick(f)
 	f.toGuest.kick(f)
 }
@@ -176,11 +207,16 @@ func (f *flow) doWork() {
 	}
 }
 
-// reset ends the flow for both sides at once.
+// reset ends the flow for both sides at once, on the calling goroutine unless
+// another one is just pumping it.
 func (f *flow) reset() {
 	f.resetGuest.Store(true)
 	f.resetHost.Store(true)
-	f.die()
+	f.dead.Store(true)
+	if f.phase.Load() == established { // else establish will see it
+		f.toHost.kick(f)
+		f.toGuest.kick(f)
+	}
 }
 
 // die makes both halves end, whoever runs them.
@@ -202,6 +238,8 @@ func (f *flow) halfDone() {
 	f.closeSocket()
 	if f.resetGuest.Load() {
 		f.ep.Abort()
+	} else {
+		limitOrphan(f.ep)
 	}
 	f.ep.Close()
 	f.tcp.forget(f)

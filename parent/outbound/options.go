@@ -42,3 +42,14 @@ func (k keepalive) applyHost(fd int) {
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPCNT, k.count)
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
 }
+
+// orphanTimeout is how long netstack goes on offering the last bytes of a
+// connection whose host side has closed to a guest that does not take them.
+// Linux gives up its own orphans (tcp_orphan_retries, tcp(7)) somewhat sooner.
+const orphanTimeout = 5 * time.Minute
+
+// limitOrphan sets it.
+func limitOrphan(ep tcpip.Endpoint) {
+	timeout := tcpip.TCPUserTimeoutOption(orphanTimeout)
+	_ = ep.SetSockOpt(&timeout)
+}

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 
 	"github.com/slirp4netns-go/slirp4netns/parent/poll"
 )
@@ -23,14 +24,14 @@ func (f *flow) pumpToHost() step {
 	w := hostWriter{fd: f.fd}
 	for moved := 0; moved < turn; {
 		if f.hostEvents.Load()&poll.Err != 0 && f.hostError() {
-			return finished
+			return f.hostGone()
 		}
 		res, err := f.ep.Read(&w, tcpip.ReadOptions{})
 		switch err.(type) {
 		case nil:
 			moved += res.Count
 			if w.errno == unix.EAGAIN {
-				return idle // until the poller says Out
+				return f.untilOut()
 			}
 		case *tcpip.ErrWouldBlock:
 			return idle
@@ -42,16 +43,38 @@ func (f *flow) pumpToHost() step {
 			return finished
 		case *tcpip.ErrBadBuffer:
 			if w.errno == unix.EAGAIN {
-				return idle
+				return f.untilOut()
 			}
 		default:
 			return f.guestGone()
 		}
-		if w.errno != 0 && w.errno != unix.EAGAIN {
+		if w.errno != 0 {
 			return f.hostGone()
 		}
 	}
 	return again
+}
+
+// untilOut waits until the host's socket takes more, unless the guest has
+// reset the connection: then the rest is not for anybody.
+func (f *flow) untilOut() step {
+	if f.guestHasReset() {
+		return f.guestGone()
+	}
+	return idle
+}
+
+// guestHasReset tells whether the endpoint has failed, by a RST of the guest
+// or by a time-out. After a FIN of the guest netstack does not call that an
+// error, but no endpoint is closed whose last word we have not said.
+func (f *flow) guestHasReset() bool {
+	switch tcp.EndpointState(f.ep.State()) {
+	case tcp.StateError:
+		return true
+	case tcp.StateClose:
+		return f.toGuest.state.Load() != over
+	}
+	return false
 }
 
 // pumpToGuest moves what the host sent to the guest.
@@ -63,6 +86,9 @@ func (f *flow) pumpToGuest() step {
 			return f.hostGone()
 		}
 		if n == 0 {
+			if f.guestHasReset() {
+				return f.guestGone()
+			}
 			return f.hostEnd()
 		}
 		r.left = n
@@ -101,6 +127,8 @@ func (f *flow) hostEnd() step {
 		return f.hostGone()
 	case n > 0:
 		return again // it came just now
+	case f.resetGuest.Load():
+		return f.hostGone() // toHost has met the error, and so cleared it
 	}
 	if err := f.ep.Shutdown(tcpip.ShutdownWrite); err != nil {
 		return f.guestGone()
@@ -116,14 +144,15 @@ func (f *flow) hostError() bool {
 		f.hostEvents.And(^uint32(poll.Err))
 		return false
 	}
-	f.hostGone()
 	return true
 }
 
-// hostGone ends a flow whose host side has failed: the guest sees RST.
+// hostGone ends a flow whose host side has failed: the guest sees RST, after
+// as much of what the host had sent before as it takes at once.
 func (f *flow) hostGone() step {
 	f.resetGuest.Store(true)
 	f.resetHost.Store(true)
+	f.toGuest.kick(f)
 	f.die()
 	return finished
 }

@@ -43,12 +43,11 @@ type slot struct {
 
 // Poller watches file descriptors.
 type Poller struct {
-	epfd int
-	file *os.File // epfd in the runtime's poller
-
+	file   *os.File // the epoll instance in the runtime's poller
 	closed atomic.Bool
 
 	mu    sync.Mutex
+	epfd  int     // guarded by mu; -1 after Close
 	slots []slot  // guarded by mu
 	free  []int32 // guarded by mu; indexes of slots
 }
@@ -160,5 +159,8 @@ func (p *Poller) Run() error {
 // Close ends Run. Registered descriptors stay open: they are their owners'.
 func (p *Poller) Close() error {
 	p.closed.Store(true)
+	p.mu.Lock()
+	p.epfd = -1 // the number may soon be another's
+	p.mu.Unlock()
 	return p.file.Close()
 }

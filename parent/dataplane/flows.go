@@ -1,0 +1,14 @@
+package dataplane
+
+// Flows are the numbers of what a Plane carries at the moment.
+type Flows struct {
+	TCP  int // connections, those that are being made included
+	UDP  int // guest addresses and ports with a host socket
+	DNS  int // sockets of the relay
+	Echo int // ping sockets
+}
+
+// Flows counts.
+func (p *Plane) Flows() Flows {
+	return Flows{TCP: p.tcp.Len(), UDP: p.udp.Len(), DNS: p.relay.Len(), Echo: p.echo.Len()}
+}

@@ -1,0 +1,203 @@
+package outbound
+
+import (
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+
+	"github.com/slirp4netns-go/slirp4netns/parent/hostsock"
+)
+
+// pending reports whether a SYN needs no new connection: there is one already,
+// or no room.
+func (t *TCP) pending(id stack.TransportEndpointID, pkt *stack.PacketBuffer) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return true
+	}
+	if f, ok := t.connecting[id]; ok {
+		if f.waits == t.dialling {
+			// A retransmission, or a later attempt from the same port:
+			// the last one is what will be answered.
+			f.syn.DecRef()
+			f.syn = retain(pkt)
+		}
+		return true
+	}
+	// The lists are shorter; what makes up the difference is about to leave.
+	return len(t.connecting) >= 3*maxConnecting
+}
+
+// dial starts the connection to host.
+func (t *TCP) dial(id stack.TransportEndpointID, host netip.AddrPort) (*flow, unix.Errno) {
+	fd, err := unix.Socket(hostsock.Family(host.Addr()), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, errnoOf(err)
+	}
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	// Urgent data stays where it was in the stream.
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
+	if err := t.cfg.Source.bind(fd, host.Addr()); err != nil {
+		unix.Close(fd)
+		return nil, errnoOf(err)
+	}
+	sa := hostsock.Sockaddr(host)
+	err = unix.Connect(fd, sa)
+	if err == unix.EINPROGRESS {
+		// On the loopback interface the answer has come by now, and the
+		// second call fetches it; it does not start anything.
+		err = unix.Connect(fd, sa)
+	}
+	switch err {
+	case nil:
+		if connectedToItself(fd, host) {
+			setLinger(fd)
+			unix.Close(fd)
+			return nil, unix.ECONNREFUSED
+		}
+		return newFlow(t, id, fd, handshaking), 0
+	case unix.EALREADY, unix.EINPROGRESS:
+		return newFlow(t, id, fd, connecting), 0
+	}
+	unix.Close(fd)
+	return nil, errnoOf(err)
+}
+
+// enter puts a flow into the table and lets it go on.
+func (t *TCP) enter(f *flow) {
+	t.mu.Lock()
+	if t.closed {
+		t.mu.Unlock()
+		f.abandon()
+		return
+	}
+	t.connecting[f.id] = f
+	dialling := f.phase.Load() == connecting
+	var victim *flow
+	if dialling {
+		if victim = f.waitLocked(t.dialling); victim != nil {
+			t.leaveLocked(victim)
+		}
+	}
+	t.mu.Unlock()
+	if victim != nil {
+		victim.abandon()
+	}
+	if err := f.watch(); err != nil {
+		if t.leave(f) {
+			t.refuse(f.id, f.syn, errnoOf(err))
+			f.abandon()
+		}
+		return
+	}
+	if !dialling {
+		t.answer(f)
+	}
+}
+
+// leave takes a flow out of the table of those that are not established. It
+// reports false if somebody else did, who then has to end it.
+func (t *TCP) leave(f *flow) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.leaveLocked(f)
+}
+
+func (t *TCP) leaveLocked(f *flow) bool {
+	if t.connecting[f.id] != f {
+		return false
+	}
+	delete(t.connecting, f.id)
+	f.unwaitLocked()
+	return true
+}
+
+// connected continues a flow whose connect(2) has ended.
+func (t *TCP) connected(f *flow) {
+	t.mu.Lock()
+	if f.waits != t.dialling {
+		t.mu.Unlock()
+		return // it has just made room for another one
+	}
+	// From here on nobody else ends it, and its socket may be used.
+	f.unwaitLocked()
+	t.mu.Unlock()
+	v, err := unix.GetsockoptInt(f.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	errno := unix.Errno(v)
+	if err != nil {
+		errno = errnoOf(err)
+	}
+	if errno == 0 {
+		t.answer(f)
+		return
+	}
+	if t.leave(f) {
+		t.refuse(f.id, f.syn, errno)
+		f.abandon()
+	}
+}
+
+// answer lets netstack answer the SYN: it calls handshake on a goroutine.
+func (t *TCP) answer(f *flow) {
+	f.phase.Store(handshaking)
+	t.mu.Lock()
+	victim := f.waitLocked(t.answered)
+	t.mu.Unlock()
+	if victim != nil {
+		t.giveUp(victim)
+	}
+	syn := f.syn
+	f.syn = nil
+	if !t.fwd.HandlePacket(f.id, syn) {
+		// Not a SYN that netstack would take: a checksum or an option.
+		if t.leave(f) {
+			f.abandon()
+		}
+	}
+	syn.DecRef()
+}
+
+// giveUp makes a handshake that the guest does not finish end now. The
+// goroutine that waits for it does the rest.
+func (t *TCP) giveUp(f *flow) {
+	ep := t.cfg.Stack.FindTransportEndpoint(f.net, tcp.ProtocolNumber, f.id, f.nic)
+	if ep, ok := ep.(*tcp.Endpoint); ok && tcp.EndpointState(ep.State()) == tcp.StateSynRecv {
+		ep.Abort()
+	}
+}
+
+// handshake finishes the guest's side.
+func (t *TCP) handshake(r *tcp.ForwarderRequest) {
+	id := r.ID()
+	t.mu.Lock()
+	f := t.connecting[id]
+	t.mu.Unlock()
+	if f == nil {
+		r.Complete(true)
+		return
+	}
+	ep, err := r.CreateEndpoint(&f.queue)
+	r.Complete(false)
+	t.mu.Lock()
+	t.leaveLocked(f)
+	closed := t.closed
+	if err == nil && !closed {
+		f.ep = ep // Close may reset it from now on
+		t.flows[f] = struct{}{}
+	}
+	t.mu.Unlock()
+	if err != nil {
+		f.abandon() // the guest has reset it, or is gone
+		return
+	}
+	if closed {
+		ep.Abort()
+		ep.Close()
+		f.abandon()
+		return
+	}
+	f.establish()
+}
