@@ -73,6 +73,7 @@ func (p *process) open() (err error) {
 
 // buildPlane makes the data plane while the child makes the TAP.
 func (p *process) buildPlane() {
+	limitProcs()
 	p.built = make(chan struct{})
 	go func() {
 		defer close(p.built)
