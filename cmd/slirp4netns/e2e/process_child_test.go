@@ -136,7 +136,7 @@ func TestGuestRootCannotTouchTheChild(t *testing.T) {
 	}{
 		{"Operation not permitted", []string{"strace", "-o", "/dev/null", "-p", strconv.Itoa(pid)}},
 		{"Permission denied", []string{"ls", fmt.Sprintf("/proc/%d/root/", pid)}},
-		{"Permission denied", []string{"ls", fmt.Sprintf("/proc/%d/fd/", pid)}},
+		{"Permission denied", []string{"stat", "-L", fmt.Sprintf("/proc/%d/fd/3", pid)}},
 		{"Permission denied", []string{"cat", fmt.Sprintf("/proc/%d/environ", pid)}},
 	} {
 		out, err := g.Command(t.Context(), c.args[0], c.args[1:]...).CombinedOutput()

@@ -9,10 +9,8 @@ import (
 
 // TestStartErrors has the C program's words where it has any.
 func TestStartErrors(t *testing.T) {
-	lab.NeedUsers(t)
 	lab.RequireBinary(t)
 	const failed = "child failed(1)\n"
-	rootGuest := lab.NewGuest(t, byRoot)
 	g := lab.NewGuest(t, byUser)
 	makeTAP(t, g)
 	g.Slirp(t, "-c")
@@ -24,8 +22,6 @@ func TestStartErrors(t *testing.T) {
 		want string
 	}{
 		{"no such process", user, []string{"999999", "tap0"}, "/proc/999999/ns/net: No such file or directory\n" + failed},
-		{"root's process", user, []string{strconv.Itoa(rootGuest.PID), "tap0"},
-			"/proc/" + strconv.Itoa(rootGuest.PID) + "/ns/net: Permission denied\n" + failed},
 		{"path is no namespace", 0, []string{"--netns-type=path", "/etc/passwd", "tap0"},
 			"setns(CLONE_NEWNET): Invalid argument\n" + failed},
 		{"path is another namespace", 0, []string{"--netns-type=path", "/proc/self/ns/mnt", "tap0"},
@@ -47,5 +43,16 @@ func TestStartErrors(t *testing.T) {
 	// What failed left nothing behind.
 	if got := g.Run(t, commandTimeout, "sh", "-c", "ip -o link show | wc -l"); got != "2\n" {
 		t.Errorf("the guest has %s interfaces, want lo and tap0", got)
+	}
+}
+
+// TestAnothersProcess is an ordinary user who names a process of root's.
+func TestAnothersProcess(t *testing.T) {
+	lab.NeedUsers(t)
+	lab.RequireBinary(t)
+	pid := strconv.Itoa(lab.NewGuest(t, byRoot).PID)
+	out, status := runToEnd(t, user, lab.Binary, pid, "tap0")
+	if want := "/proc/" + pid + "/ns/net: Permission denied\nchild failed(1)\n"; out != want || status != 1 {
+		t.Errorf("status %d, %q, want %q", status, out, want)
 	}
 }

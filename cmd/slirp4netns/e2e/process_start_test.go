@@ -61,14 +61,6 @@ var startCases = []startCase{
 	{name: "inside the guest's user namespace, path and userns-path", guest: byUser, uid: user, wrap: insideUserNS, args: pathAndUserNS},
 }
 
-// guestUID is who makes the guest.
-func guestUID(o lab.GuestOptions) int {
-	if o.Root {
-		return 0
-	}
-	return lab.OrdinaryUID
-}
-
 func pathOnly(g *lab.Guest) []string {
 	return []string{"-c", "--netns-type=path", g.Path(), "tap0"}
 }
@@ -100,9 +92,6 @@ func script(t *testing.T, uid int, body string) string {
 func TestStart(t *testing.T) {
 	for _, c := range startCases {
 		t.Run(c.name, func(t *testing.T) {
-			if c.uid != guestUID(c.guest) {
-				lab.NeedUsers(t)
-			}
 			g := lab.NewGuest(t, c.guest)
 			if c.setup != nil {
 				c.setup(t, g)
