@@ -32,7 +32,10 @@ const (
 	tableEnd   = "<!-- end of benchmarks -->\n"
 )
 
-// updateReadme replaces the table.
+// readmePlot follows the table.
+const readmePlot = "\n![the figures as a plot](docs/benchmarks.svg)\n"
+
+// updateReadme replaces the table and the plot.
 func (r *result) updateReadme(file string) error {
 	content, err := os.ReadFile(file)
 	if err != nil {
@@ -43,7 +46,7 @@ func (r *result) updateReadme(file string) error {
 	if !ok || !ok2 {
 		return fmt.Errorf("%s: no place for the table (%q)", file, strings.TrimSpace(tableBegin))
 	}
-	return os.WriteFile(file, []byte(before+tableBegin+r.table()+tableEnd+after), 0o644)
+	return os.WriteFile(file, []byte(before+tableBegin+r.table()+readmePlot+tableEnd+after), 0o644)
 }
 
 // page is docs/benchmarks.md.
