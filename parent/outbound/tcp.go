@@ -13,6 +13,7 @@ import (
 
 	"github.com/slirp4netns-go/slirp4netns/parent/datagram"
 	"github.com/slirp4netns-go/slirp4netns/parent/poll"
+	"github.com/slirp4netns-go/slirp4netns/parent/splice"
 )
 
 // maxConnecting bounds the connections that wait for the host's connect(2),
@@ -23,9 +24,10 @@ const maxConnecting = 4096
 
 // TCP carries the guest's connections.
 type TCP struct {
-	cfg   TCPConfig
-	proto stack.TransportProtocol
-	fwd   *tcp.Forwarder
+	cfg    TCPConfig
+	splice splice.Config
+	proto  stack.TransportProtocol
+	fwd    *tcp.Forwarder
 
 	mu         sync.Mutex
 	connecting map[stack.TransportEndpointID]*flow // guarded by mu
@@ -52,6 +54,7 @@ type TCPConfig struct {
 func NewTCP(cfg TCPConfig) *TCP {
 	t := &TCP{
 		cfg:        cfg,
+		splice:     splice.Config{Poller: cfg.Poller, Worker: cfg.Worker},
 		proto:      cfg.Stack.TransportProtocolInstance(tcp.ProtocolNumber),
 		connecting: make(map[stack.TransportEndpointID]*flow),
 		dialling:   list.New(),
@@ -159,7 +162,7 @@ func (t *TCP) Close() {
 		t.giveUp(f)
 	}
 	for _, f := range flows {
-		f.reset()
+		f.Reset()
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 
 	"github.com/slirp4netns-go/slirp4netns/parent/hostsock"
+	"github.com/slirp4netns-go/slirp4netns/parent/splice"
 )
 
 // pending reports whether a SYN needs no new connection: there is one already,
@@ -54,7 +55,7 @@ func (t *TCP) dial(id stack.TransportEndpointID, host netip.AddrPort) (*flow, un
 	switch err {
 	case nil:
 		if connectedToItself(fd, host) {
-			setLinger(fd)
+			splice.AbortOnClose(fd)
 			unix.Close(fd)
 			return nil, unix.ECONNREFUSED
 		}
@@ -86,7 +87,7 @@ func (t *TCP) enter(f *flow) {
 	if victim != nil {
 		victim.abandon()
 	}
-	if err := f.watch(); err != nil {
+	if err := f.Watch(f); err != nil {
 		if t.leave(f) {
 			t.refuse(f.id, f.syn, errnoOf(err))
 			f.abandon()
@@ -125,7 +126,7 @@ func (t *TCP) connected(f *flow) {
 	// From here on nobody else ends it, and its socket may be used.
 	f.unwaitLocked()
 	t.mu.Unlock()
-	v, err := unix.GetsockoptInt(f.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	v, err := unix.GetsockoptInt(f.FD(), unix.SOL_SOCKET, unix.SO_ERROR)
 	errno := unix.Errno(v)
 	if err != nil {
 		errno = errnoOf(err)
@@ -179,14 +180,13 @@ func (t *TCP) handshake(r *tcp.ForwarderRequest) {
 		r.Complete(true)
 		return
 	}
-	ep, err := r.CreateEndpoint(&f.queue)
+	ep, err := r.CreateEndpoint(f.Queue())
 	r.Complete(false)
 	t.mu.Lock()
 	t.leaveLocked(f)
 	closed := t.closed
 	if err == nil && !closed {
-		f.ep = ep // Close may reset it from now on
-		t.flows[f] = struct{}{}
+		t.flows[f] = struct{}{} // Close may reset it from now on
 	}
 	t.mu.Unlock()
 	if err != nil {
@@ -199,5 +199,5 @@ func (t *TCP) handshake(r *tcp.ForwarderRequest) {
 		f.abandon()
 		return
 	}
-	f.establish()
+	f.Start(ep)
 }

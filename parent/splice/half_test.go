@@ -1,4 +1,4 @@
-package outbound
+package splice
 
 import (
 	"sync"
@@ -11,7 +11,7 @@ import (
 // event is lost, and no two goroutines pump at once.
 func TestHalfLosesNoKick(t *testing.T) {
 	w := poll.NewWorker()
-	f := &flow{tcp: &TCP{cfg: TCPConfig{Worker: w}}}
+	f := &Flow{cfg: &Config{Worker: w}}
 	var mu sync.Mutex
 	pending, seen, inside := 0, 0, 0
 	f.toHost.pump = func() step {

@@ -1,4 +1,4 @@
-package outbound
+package splice
 
 import (
 	"errors"
@@ -17,10 +17,10 @@ import (
 const turn = 1 << 20
 
 // errSocket stops netstack's copy loops; the errno says why.
-var errSocket = errors.New("outbound: host socket")
+var errSocket = errors.New("splice: host socket")
 
 // pumpToHost moves what the guest sent to the host.
-func (f *flow) pumpToHost() step {
+func (f *Flow) pumpToHost() step {
 	w := hostWriter{fd: f.fd}
 	for moved := 0; moved < turn; {
 		if f.hostEvents.Load()&poll.Err != 0 && f.hostError() {
@@ -57,7 +57,7 @@ func (f *flow) pumpToHost() step {
 
 // untilOut waits until the host's socket takes more, unless the guest has
 // reset the connection: then the rest is not for anybody.
-func (f *flow) untilOut() step {
+func (f *Flow) untilOut() step {
 	if f.guestHasReset() {
 		return f.guestGone()
 	}
@@ -67,7 +67,7 @@ func (f *flow) untilOut() step {
 // guestHasReset tells whether the endpoint has failed, by a RST of the guest
 // or by a time-out. After a FIN of the guest netstack does not call that an
 // error, but no endpoint is closed whose last word we have not said.
-func (f *flow) guestHasReset() bool {
+func (f *Flow) guestHasReset() bool {
 	switch tcp.EndpointState(f.ep.State()) {
 	case tcp.StateError:
 		return true
@@ -78,7 +78,7 @@ func (f *flow) guestHasReset() bool {
 }
 
 // pumpToGuest moves what the host sent to the guest.
-func (f *flow) pumpToGuest() step {
+func (f *Flow) pumpToGuest() step {
 	r := hostReader{fd: f.fd}
 	for moved := 0; moved < turn; {
 		n, errno := inq(f.fd)
@@ -114,7 +114,7 @@ func (f *flow) pumpToGuest() step {
 }
 
 // hostEnd is called when the host's socket has nothing to read.
-func (f *flow) hostEnd() step {
+func (f *Flow) hostEnd() step {
 	if f.hostEvents.Load()&(poll.RdHUp|poll.HUp|poll.Err) == 0 {
 		return idle
 	}
@@ -138,7 +138,7 @@ func (f *flow) hostEnd() step {
 
 // hostError looks for an error of the host's socket that reading would not
 // show any more.
-func (f *flow) hostError() bool {
+func (f *Flow) hostError() bool {
 	v, err := unix.GetsockoptInt(f.fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err == nil && v == 0 {
 		f.hostEvents.And(^uint32(poll.Err))
@@ -149,7 +149,7 @@ func (f *flow) hostError() bool {
 
 // hostGone ends a flow whose host side has failed: the guest sees RST, after
 // as much of what the host had sent before as it takes at once.
-func (f *flow) hostGone() step {
+func (f *Flow) hostGone() step {
 	f.resetGuest.Store(true)
 	f.resetHost.Store(true)
 	f.toGuest.kick(f)
@@ -159,7 +159,7 @@ func (f *flow) hostGone() step {
 
 // guestGone ends a flow that the guest has reset or that timed out: the host's
 // peer sees RST.
-func (f *flow) guestGone() step {
+func (f *Flow) guestGone() step {
 	f.resetHost.Store(true)
 	f.resetGuest.Store(true)
 	f.die()

@@ -1,4 +1,4 @@
-package outbound
+package splice
 
 import "sync/atomic"
 
@@ -27,7 +27,7 @@ const (
 )
 
 // kick pumps h, or makes whoever pumps it do so once more.
-func (h *half) kick(f *flow) {
+func (h *half) kick(f *Flow) {
 	for {
 		switch s := h.state.Load(); s {
 		case resting:
@@ -45,7 +45,7 @@ func (h *half) kick(f *flow) {
 	}
 }
 
-func (h *half) run(f *flow) {
+func (h *half) run(f *Flow) {
 	for {
 		s := finished
 		if !f.dead.Load() {

@@ -1,0 +1,19 @@
+// Package splice carries the bytes of one established TCP connection between
+// an endpoint of netstack, towards the guest, and a socket of the host.
+//
+// Theory of operation.
+//
+//   - A Flow has two halves, one for each direction, and no goroutine.
+//     Whoever learns that a half can go on pumps it: the poller, or the
+//     worker on behalf of netstack's callbacks, which run under the
+//     endpoint's lock and so may not read.
+//   - FIN, RST and the last byte before them are passed on as they came, each
+//     direction by itself.
+//   - When both halves have ended nobody uses socket or endpoint any more,
+//     and only then are they closed: no descriptor is used after its number
+//     was given to another.
+//
+// Who calls it: outbound, for what the guest starts, and hostfwd, for what
+// comes from the host. What it must not do: connect, accept, or decide who
+// may talk to whom.
+package splice
