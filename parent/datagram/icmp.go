@@ -6,8 +6,6 @@ import (
 
 	"gvisor.dev/gvisor/pkg/tcpip/checksum"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
-
-	"github.com/slirp4netns-go/slirp4netns/parent/link"
 )
 
 // ICMPError is an ICMPv4 error message.
@@ -91,12 +89,12 @@ func (s *Sender) icmp(src, dst netip.Addr, msg [8]byte, payload []byte, tos uint
 
 func (s *Sender) icmpTTL(src, dst netip.Addr, msg [8]byte, payload []byte, m Meta) {
 	const l3 = header.IPv4MinimumSize
-	var b [l3 + 8]byte
+	sc := newScratch()
+	defer scratches.Put(sc)
 	f := ipFields{src: src, dst: dst, proto: uint8(header.ICMPv4ProtocolNumber), ttl: echoTTL(m), tos: m.TOS}
-	f.encode(b[:l3], len(msg)+len(payload))
+	f.encode(sc.b[:l3], len(msg)+len(payload))
 	sum := ^checksum.Checksum(payload, checksum.Checksum(msg[:], 0))
 	binary.BigEndian.PutUint16(msg[2:], sum)
-	copy(b[l3:], msg[:])
-	var none link.VnetHdr
-	s.link.Send(&none, b[:], payload)
+	copy(sc.b[l3:], msg[:])
+	s.link.Send(&sc.vnet, sc.b[:], payload)
 }

@@ -3,6 +3,7 @@ package datagram
 import (
 	"encoding/binary"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -26,6 +27,22 @@ type Sender struct {
 	// id is the source of IPv4 identification fields. Only fragments need
 	// one (RFC 6864).
 	id atomic.Uint32
+}
+
+// scratch is where headers are built. Link is an interface, so what is passed
+// to it would else be allocated for each datagram.
+type scratch struct {
+	vnet link.VnetHdr
+	b    [header.IPv4MinimumSize + header.UDPMinimumSize]byte
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// newScratch is an empty one; the caller puts it back.
+func newScratch() *scratch {
+	s := scratches.Get().(*scratch)
+	*s = scratch{}
+	return s
 }
 
 // New makes a Sender.
@@ -63,15 +80,16 @@ func (s *Sender) UDP(src, dst netip.AddrPort, payload []byte, m Meta) {
 	if size > 0xffff-l3 {
 		return // no host socket hands us one
 	}
-	var b [l3 + l4]byte
+	sc := newScratch()
+	defer scratches.Put(sc)
+	b := &sc.b
 	udp := header.UDP(b[l3:])
 	udp.Encode(&header.UDPFields{SrcPort: src.Port(), DstPort: dst.Port(), Length: uint16(size)})
 	whole := l3+size <= int(s.link.MTU())
 	pseudo := pseudoSum(src.Addr(), dst.Addr(), header.UDPProtocolNumber, size)
-	var h link.VnetHdr
 	if whole && s.link.TakesPartialChecksums() {
 		udp.SetChecksum(pseudo)
-		h = link.VnetHdr{NeedsCsum: true, CsumStart: l3, CsumOffset: udpSumOffset}
+		sc.vnet = link.VnetHdr{NeedsCsum: true, CsumStart: l3, CsumOffset: udpSumOffset}
 	} else {
 		sum := ^checksum.Checksum(payload, udp.CalculateChecksum(pseudo))
 		if sum == 0 {
@@ -82,7 +100,7 @@ func (s *Sender) UDP(src, dst netip.AddrPort, payload []byte, m Meta) {
 	f := ipFields{src: src.Addr(), dst: dst.Addr(), proto: uint8(header.UDPProtocolNumber), ttl: m.TTL, tos: m.TOS}
 	if whole {
 		f.encode(b[:l3], size)
-		s.link.Send(&h, b[:], payload)
+		s.link.Send(&sc.vnet, b[:], payload)
 		return
 	}
 	s.fragments(f, b[l3:], payload)
@@ -127,23 +145,22 @@ func (s *Sender) fragments(f ipFields, l4, payload []byte) {
 		return // an MTU below 68 is not IPv4 (RFC 791)
 	}
 	// The transport header travels with the first fragment.
-	var first [l3 + header.UDPMinimumSize]byte
+	sc := newScratch()
+	defer scratches.Put(sc)
 	n := min(room-len(l4), len(payload))
 	f.more = n < len(payload)
-	f.encode(first[:l3], len(l4)+n)
-	copy(first[l3:], l4)
-	var none link.VnetHdr
-	if !s.link.Send(&none, first[:l3+len(l4)], payload[:n]) {
+	f.encode(sc.b[:l3], len(l4)+n)
+	copy(sc.b[l3:], l4)
+	if !s.link.Send(&sc.vnet, sc.b[:l3+len(l4)], payload[:n]) {
 		return
 	}
 	f.offset = len(l4) + n
 	payload = payload[n:]
-	var b [l3]byte
 	for len(payload) > 0 {
 		n := min(room, len(payload))
 		f.more = n < len(payload)
-		f.encode(b[:], n)
-		if !s.link.Send(&none, b[:], payload[:n]) {
+		f.encode(sc.b[:l3], n)
+		if !s.link.Send(&sc.vnet, sc.b[:l3], payload[:n]) {
 			return
 		}
 		f.offset += n

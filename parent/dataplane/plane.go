@@ -72,12 +72,16 @@ func New(cfg Config) (*Plane, error) {
 		return nil, err
 	}
 	sender := datagram.New(p.link)
+	limits := limitsOf(descriptors())
 	resolvers := dns.NewResolvers(cfg.ResolvConf)
-	p.relay = dns.NewRelay(resolvers, p.poller, sender)
-	p.echo = outbound.NewEcho(outbound.EchoConfig{Policy: policy, Source: source, Poller: p.poller, Sender: sender})
+	p.relay = dns.NewRelay(resolvers, p.poller, sender, limits.dns)
+	p.echo = outbound.NewEcho(outbound.EchoConfig{
+		Policy: policy, Source: source, Poller: p.poller, Worker: p.worker, Sender: sender,
+		Max: limits.ping,
+	})
 	p.udp = outbound.NewUDP(outbound.UDPConfig{
 		Policy: policy, Source: source, Poller: p.poller, Worker: p.worker, Sender: sender,
-		Relay: p.relay.Query,
+		Relay: p.relay.Query, Max: limits.udp,
 	})
 	p.tcp = outbound.NewTCP(outbound.TCPConfig{
 		Stack: p.stack, Policy: policy, Source: source, Poller: p.poller, Worker: p.worker, Sender: sender,

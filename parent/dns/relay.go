@@ -28,13 +28,16 @@ type Relay struct {
 	table     *flowtable.Table[netip.AddrPort, *flow]
 }
 
-// NewRelay makes a Relay.
-func NewRelay(r *Resolvers, p *poll.Poller, s *datagram.Sender) *Relay {
+// NewRelay makes a Relay of at most max sockets; 0: 1024.
+func NewRelay(r *Resolvers, p *poll.Poller, s *datagram.Sender, max int) *Relay {
+	if max == 0 {
+		max = maxFlows
+	}
 	return &Relay{
 		resolvers: r,
 		poller:    p,
 		sender:    s,
-		table:     flowtable.New[netip.AddrPort](maxFlows, (*flow).close),
+		table:     flowtable.New[netip.AddrPort](max, (*flow).close),
 	}
 }
 

@@ -37,7 +37,8 @@ type Table[K comparable, V any] struct {
 type entry[K comparable, V any] struct {
 	key  K
 	flow V
-	idle time.Duration
+	put  time.Duration // Put's idle
+	idle time.Duration // what holds now
 	used time.Time
 	list *list.List // fresh or answered
 }
@@ -55,7 +56,8 @@ func New[K comparable, V any](max int, ended func(V)) *Table[K, V] {
 	}
 }
 
-// Get returns the flow of key and counts as a use of it.
+// Get returns the flow of key and counts as a use of it. Its idle time is
+// again what Put was given.
 func (t *Table[K, V]) Get(key K) (V, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -65,7 +67,7 @@ func (t *Table[K, V]) Get(key K) (V, bool) {
 		return zero, false
 	}
 	e := el.Value.(*entry[K, V])
-	e.used = t.now()
+	e.used, e.idle = t.now(), e.put
 	e.list.MoveToBack(el)
 	return e.flow, true
 }
@@ -91,7 +93,7 @@ func (t *Table[K, V]) Put(key K, flow V, idle time.Duration) {
 		}
 		gone = append(gone, t.removeLocked(victim))
 	}
-	t.entries[key] = t.fresh.PushBack(&entry[K, V]{key: key, flow: flow, idle: idle, used: t.now(), list: t.fresh})
+	t.entries[key] = t.fresh.PushBack(&entry[K, V]{key: key, flow: flow, put: idle, idle: idle, used: t.now(), list: t.fresh})
 	if t.timer == nil {
 		t.timer = time.AfterFunc(tick, t.expire)
 	}
@@ -102,7 +104,7 @@ func (t *Table[K, V]) Put(key K, flow V, idle time.Duration) {
 }
 
 // Answered counts as a use of key's flow by its other side. Its idle time
-// becomes idle.
+// becomes idle, until the next Get.
 func (t *Table[K, V]) Answered(key K, idle time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

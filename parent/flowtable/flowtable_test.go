@@ -96,3 +96,23 @@ func TestTableReplacesAndCloses(t *testing.T) {
 		t.Errorf("ended %v, want %v: each flow exactly once", *gone, want)
 	}
 }
+
+// A port that asked a DNS server and is used for something else afterwards
+// does not keep the short time of DNS.
+func TestTableGetRestoresIdle(t *testing.T) {
+	tab, c, gone := newTest(10)
+	defer tab.Close()
+	tab.Put("a", 1, 240*time.Second)
+	tab.Answered("a", 10*time.Second)
+	tab.Get("a")
+	c.t = c.t.Add(100 * time.Second)
+	tab.expire()
+	if len(*gone) != 0 {
+		t.Error("ended after 100 s, want 240 s after the last Get")
+	}
+	c.t = c.t.Add(140 * time.Second)
+	tab.expire()
+	if !slices.Equal(*gone, []int{1}) {
+		t.Errorf("ended %v, want [1] after 240 s", *gone)
+	}
+}

@@ -25,7 +25,7 @@ func (e *Echo) Handle(p link.Packet) {
 	src := netip.AddrFrom4([4]byte(p.Bytes[12:16]))
 	dst := netip.AddrFrom4([4]byte(p.Bytes[16:20]))
 	local := e.cfg.Policy.Local(dst)
-	if ttl := ip.TTL(); ttl == 0 || ttl == 1 && !local {
+	if expires(ip.TTL(), local) {
 		e.cfg.Sender.Error(datagram.ICMPError{Type: datagram.TypeTimeExceeded, Offender: e.cfg.Policy.Gateway}, p.Bytes)
 		return
 	}
@@ -33,15 +33,15 @@ func (e *Echo) Handle(p link.Packet) {
 		e.cfg.Sender.EchoReply(dst, src, msg[4:], datagram.Meta{})
 		return
 	}
-	if dst.IsMulticast() {
-		return
+	if dst.IsMulticast() || dst == broadcast4 {
+		return // one request shall not have many answers (RFC 1122, section 3.2.2.6)
 	}
 	host, v := e.cfg.Policy.Route(netip.AddrPortFrom(dst, 0))
 	if v != Allow {
 		e.unreachable(datagram.CodeNetUnreachable, p.Bytes)
 		return
 	}
-	if errno := e.ping(src, host.Addr(), msg, hopOf(ip)); errno != 0 {
+	if errno := e.ping(src, host.Addr(), msg, p.Bytes); errno != 0 {
 		if code, ok := icmpCode(errno); ok {
 			e.unreachable(code, p.Bytes)
 		}

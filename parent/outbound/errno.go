@@ -13,6 +13,8 @@ func icmpCode(errno unix.Errno) (code uint8, ok bool) {
 	switch errno {
 	case unix.ETIMEDOUT, unix.EAGAIN, unix.EINTR:
 		return 0, false
+	case unix.ENOBUFS, unix.ENOMEM:
+		return 0, false // a queue is full, and will not be for long
 	case unix.ECONNREFUSED:
 		return datagram.CodePortUnreachable, true
 	case unix.EHOSTUNREACH, unix.EHOSTDOWN:
@@ -23,6 +25,6 @@ func icmpCode(errno unix.Errno) (code uint8, ok bool) {
 		return datagram.CodeProtocolUnreachable, true
 	}
 	// ENETUNREACH, ENETDOWN, and what is the host's own trouble: no
-	// descriptors (EMFILE), no ports (EADDRNOTAVAIL), no memory.
+	// descriptors (EMFILE), no ports (EADDRNOTAVAIL).
 	return datagram.CodeNetUnreachable, true
 }

@@ -59,6 +59,11 @@ func (p *Policy) Local(a netip.Addr) bool {
 	return a == p.Gateway || a == p.Nameserver
 }
 
+// near tells whether a packet to a needs no hop after the guest's.
+func (p *Policy) near(a netip.Addr) bool {
+	return p.Local(a) || a == broadcast4 || a.IsMulticast()
+}
+
 // GuestView is how the guest sees the host's address a: what is on the host's
 // loopback is the gateway to it.
 func (p *Policy) GuestView(a netip.Addr) netip.Addr {

@@ -27,6 +27,11 @@ type Source struct {
 	index   int        // guarded by mu; of iface, 0 when it is not there
 	current netip.Addr // guarded by mu; of iface
 	checked time.Time  // guarded by mu
+
+	// The ancillary data made last, and what for; guarded by mu.
+	ctrl      []byte
+	ctrlAddr  netip.Addr
+	ctrlIndex int
 }
 
 // NewSource makes the Source of an option that was given as an address, or as
@@ -74,13 +79,22 @@ func (s *Source) bind(fd int, dst netip.Addr) error {
 }
 
 // control is the ancillary data (IP_PKTINFO, ip(7)) that sends one datagram to
-// dst from s. A datagram socket is not bound, since the next datagram may go
-// to loopback.
+// dst from s. It must not be written to. A datagram socket is not bound, since
+// the next datagram may go to loopback.
 func (s *Source) control(dst netip.Addr) []byte {
 	if s == nil || IsHostLoopback(dst) {
 		return nil
 	}
-	addr, index := s.lookup()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	addr, index := s.lookupLocked()
+	if s.ctrl == nil || addr != s.ctrlAddr || index != s.ctrlIndex {
+		s.ctrl, s.ctrlAddr, s.ctrlIndex = pktInfo(addr, index), addr, index
+	}
+	return s.ctrl
+}
+
+func pktInfo(addr netip.Addr, index int) []byte {
 	if addr.Is4() {
 		return unix.PktInfo4(&unix.Inet4Pktinfo{Ifindex: int32(index), Spec_dst: addr.As4()})
 	}
@@ -91,11 +105,15 @@ func (s *Source) control(dst netip.Addr) []byte {
 // gone keeps its last address: packets are then refused by the kernel, and do
 // not leave in another way.
 func (s *Source) lookup() (netip.Addr, int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lookupLocked()
+}
+
+func (s *Source) lookupLocked() (netip.Addr, int) {
 	if s.iface == "" {
 		return s.addr, 0
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	if now := s.now(); s.checked.IsZero() || now.Sub(s.checked) >= sourceAge {
 		s.checked = now
 		if ifi, err := net.InterfaceByName(s.iface); err == nil {

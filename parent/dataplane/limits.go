@@ -1,0 +1,37 @@
+package dataplane
+
+import "golang.org/x/sys/unix"
+
+// limits are how many flows of each kind may have a socket of the host. The
+// rest, half of all at least, is left for TCP: a port scan, a storm of queries
+// or a flood of pings takes no descriptor that a connection needs.
+type limits struct{ udp, dns, ping int }
+
+const (
+	// reserved descriptors are for what is no flow: the TAP, ready-fd,
+	// exit-fd, the API's clients, resolv.conf.
+	reserved = 48
+
+	// No table is larger than this, whatever the limit.
+	mostUDP  = 8192
+	mostDNS  = 1024
+	mostPing = 512
+)
+
+// limitsOf shares out n descriptors.
+func limitsOf(n uint64) limits {
+	n -= min(n, reserved)
+	share := func(part, most uint64) int { return int(max(1, min(n/part, most))) }
+	return limits{udp: share(4, mostUDP), dns: share(8, mostDNS), ping: share(16, mostPing)}
+}
+
+// descriptors is how many file descriptors this process may have
+// (RLIMIT_NOFILE, getrlimit(2)). The os package has raised it to the hard
+// limit when the process started.
+func descriptors() uint64 {
+	var r unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &r); err != nil {
+		return 1024 // what the kernel gives to init
+	}
+	return r.Cur
+}

@@ -1,0 +1,25 @@
+package dataplane
+
+import "testing"
+
+func TestLimits(t *testing.T) {
+	for _, c := range []struct {
+		nofile uint64
+		want   limits
+	}{
+		{0, limits{1, 1, 1}},
+		{64, limits{4, 2, 1}},
+		{256, limits{52, 26, 13}},
+		{1024, limits{244, 122, 61}},
+		{1 << 20, limits{mostUDP, mostDNS, mostPing}},
+		{^uint64(0), limits{mostUDP, mostDNS, mostPing}}, // RLIM_INFINITY
+	} {
+		got := limitsOf(c.nofile)
+		if got != c.want {
+			t.Errorf("%d descriptors: %+v, want %+v", c.nofile, got, c.want)
+		}
+		if sum := uint64(got.udp + got.dns + got.ping); c.nofile > reserved && sum > (c.nofile-reserved)/2+3 {
+			t.Errorf("%d descriptors: %d are not left for TCP", c.nofile, sum)
+		}
+	}
+}
