@@ -26,9 +26,10 @@ echo "installing: $packages"
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-# $packages is a list of words.
+# One source that cannot be reached does not matter if the packages are in
+# another. $packages is a list of words.
 # shellcheck disable=SC2086
-if ! { apt-get update && apt-get install -y --no-install-recommends $packages; } >"$log" 2>&1; then
+if ! { apt-get update || true; apt-get install -y --no-install-recommends $packages; } >"$log" 2>&1; then
 	cat "$log" >&2
 	exit 1
 fi
