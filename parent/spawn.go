@@ -40,7 +40,7 @@ func (p *process) makeTap(ctx context.Context) (tapDevice, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, childTimeout)
 	defer cancel()
-	req := p.cfg.request()
+	req := p.request()
 	fd, reply, err := ipc.MakeTap(ctx, ours, req)
 	if err != nil {
 		return tapDevice{}, bury(proc, err)

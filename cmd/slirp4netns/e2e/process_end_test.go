@@ -37,7 +37,7 @@ func TestEndOfNamespace(t *testing.T) {
 			t.Run(name+", "+kind, func(t *testing.T) {
 				g := lab.NewGuest(t, o)
 				args, target := args(g)
-				s := lab.StartSlirp(t, lab.SlirpOptions{UID: g.UID, Args: args})
+				s := lab.StartSlirp(t, lab.SlirpOptions{UID: g.UID, Args: args, NoExitFD: true})
 				g.Kill()
 				state := s.Wait(endTimeout)
 				if state == nil || state.ExitCode() != 0 {
@@ -67,7 +67,7 @@ func TestNamespaceOutlivesItsPID(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := g.Slirp(t, "-c")
+	s := lab.StartSlirp(t, lab.SlirpOptions{UID: g.UID, Args: []string{"-c", strconv.Itoa(g.PID), "tap0"}, NoExitFD: true})
 	g.Kill()
 	time.Sleep(time.Second)
 	if err := s.Process.Signal(syscall.Signal(0)); err != nil {
@@ -77,6 +77,19 @@ func TestNamespaceOutlivesItsPID(t *testing.T) {
 	if state := s.Wait(endTimeout); state == nil || state.ExitCode() != 0 {
 		t.Errorf("ended with %v, want status 0", state)
 	}
+}
+
+// TestExitFDOutlivesTheGuest: a caller who holds an exit-fd ends us himself, as
+// with the C program.
+func TestExitFDOutlivesTheGuest(t *testing.T) {
+	g := lab.NewGuest(t, lab.GuestOptions{})
+	s := g.Slirp(t, "-c")
+	g.Kill()
+	time.Sleep(time.Second)
+	if err := s.Process.Signal(syscall.Signal(0)); err != nil {
+		t.Errorf("it ended: %v\n%s", err, s.Log())
+	}
+	s.Stop()
 }
 
 // TestCallersTAPOutlivesTheGuest: our descriptor keeps the namespace of a TAP

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Time limits of a slirp4netns: to be ready, and to end after its exit-fd.
@@ -33,6 +35,9 @@ type SlirpOptions struct {
 	Args   []string   // options and target, without --ready-fd and --exit-fd
 	Files  []*os.File // further descriptors, from 5 on
 	Env    []string   // added to the environment
+	// NoExitFD is for callers that are not there to end it, such as a shell:
+	// it has to see the end of the namespace itself. Stop sends SIGTERM.
+	NoExitFD bool
 }
 
 // Slirp is a running slirp4netns that is ready.
@@ -44,6 +49,7 @@ type Slirp struct {
 	t     T
 	log   Log
 	exit  *os.File // our end of its exit-fd
+	term  bool     // it was given no exit-fd
 	done  chan struct{}
 	state *os.ProcessState
 }
@@ -89,8 +95,12 @@ func startSlirp(t T, o SlirpOptions) (*Slirp, error) {
 		readyW.Close()
 		return nil, err
 	}
-	s := &Slirp{t: t, exit: exit, done: make(chan struct{})}
-	args := append([]string{"-r", strconv.Itoa(readyFD), "-e", strconv.Itoa(exitFD)}, o.Args...)
+	s := &Slirp{t: t, exit: exit, term: o.NoExitFD, done: make(chan struct{})}
+	args := []string{"-r", strconv.Itoa(readyFD)}
+	if !o.NoExitFD {
+		args = append(args, "-e", strconv.Itoa(exitFD))
+	}
+	args = append(args, o.Args...)
 	cmd := Command(context.Background(), o.UID, o.Binary, args...)
 	cmd.Env = append(cmd.Env, o.Env...)
 	cmd.Stdout, cmd.Stderr = &s.log, &s.log
@@ -155,6 +165,11 @@ func (s *Slirp) Stop() {
 	default:
 	}
 	s.exit.Close()
+	if s.term {
+		s.Process.Signal(unix.SIGTERM)
+		s.Wait(exitTimeout)
+		return
+	}
 	if state := s.Wait(exitTimeout); state != nil && state.ExitCode() != 0 {
 		s.t.Errorf("slirp4netns after its exit-fd closed: %v", state)
 	}
