@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"gvisor.dev/gvisor/pkg/log"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
@@ -37,7 +38,11 @@ const (
 // newStack builds the netstack that the guest talks TCP to. ARP is not
 // registered and the link resolves addresses itself, so with promiscuous mode
 // and spoofing on, which a relay needs, netstack still claims no address.
+//
+// netstack's own remarks about packets are not for anybody's stderr: the guest
+// could fill it.
 func newStack(ep stack.LinkEndpoint, gateway netip.Addr, prefixLen int) (*stack.Stack, error) {
+	log.SetLevel(log.Warning)
 	s := stack.New(stack.Options{
 		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol},
 		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol, icmp.NewProtocol4},

@@ -69,8 +69,11 @@ func NewTCP(cfg TCPConfig) *TCP {
 // handlePacket takes a segment that belongs to no endpoint. It runs on the
 // link's goroutine. A false result makes netstack answer with RST.
 func (t *TCP) handlePacket(id stack.TransportEndpointID, pkt *stack.PacketBuffer) bool {
-	flags := header.TCP(pkt.TransportHeader().Slice()).Flags()
-	switch flags & (header.TCPFlagSyn | header.TCPFlagFin | header.TCPFlagAck | header.TCPFlagRst) {
+	hdr := header.TCP(pkt.TransportHeader().Slice())
+	if n := int(hdr.DataOffset()); n < header.TCPMinimumSize || n > len(hdr) {
+		return true // netstack would find that out after connect(2)
+	}
+	switch hdr.Flags() & (header.TCPFlagSyn | header.TCPFlagFin | header.TCPFlagAck | header.TCPFlagRst) {
 	case header.TCPFlagSyn:
 	case header.TCPFlagSyn | header.TCPFlagFin:
 		return true // nonsense, which Linux drops too
