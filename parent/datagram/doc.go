@@ -7,7 +7,7 @@
 // offender of an error.
 //
 // Sources: RFC 768 (UDP), RFC 791 (IPv4, fragmentation), RFC 792 and RFC 1191
-// (ICMP errors).
+// (ICMP errors), RFC 8200 (IPv6), RFC 4443 (ICMPv6).
 //
 // Who calls it: outbound, dns. What it must not do: hold state.
 package datagram

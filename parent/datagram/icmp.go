@@ -8,11 +8,11 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 )
 
-// ICMPError is an ICMPv4 error message.
+// ICMPError is an error message, of the ICMP of the packet that it is about.
 type ICMPError struct {
 	Type, Code uint8
-	// MTU is the next-hop MTU in bytes of "fragmentation needed" (RFC 1191),
-	// else 0.
+	// MTU is the next-hop MTU in bytes of "fragmentation needed" (RFC 1191)
+	// or "packet too big" (RFC 8201), else 0.
 	MTU uint16
 	// Offender is the source of the message: who could not go on.
 	Offender netip.Addr
@@ -36,6 +36,10 @@ const (
 // that was not sent to one host or by one host is never sent (RFC 1122,
 // section 3.2.2).
 func (s *Sender) Error(e ICMPError, packet []byte) {
+	if len(packet) > 0 && packet[0]>>4 == 6 {
+		s.error6(e, packet)
+		return
+	}
 	ip := header.IPv4(packet)
 	if len(packet) < header.IPv4MinimumSize || ip.FragmentOffset() != 0 {
 		return
@@ -61,6 +65,10 @@ func (s *Sender) Error(e ICMPError, packet []byte) {
 // EchoReply answers an echo request as src. rest is what followed the type,
 // code and checksum of the request: identifier, sequence number, payload.
 func (s *Sender) EchoReply(src, dst netip.Addr, rest []byte, m Meta) {
+	if dst.Is6() {
+		s.echoReply6(src, dst, rest, m)
+		return
+	}
 	var msg [8]byte
 	copy(msg[4:], rest[:4])
 	payload := rest[4:]

@@ -24,8 +24,8 @@ type Link interface {
 // several goroutines at once.
 type Sender struct {
 	link Link
-	// id is the source of IPv4 identification fields. Only fragments need
-	// one (RFC 6864).
+	// id is the source of identification fields. Only fragments need one
+	// (RFC 6864).
 	id atomic.Uint32
 }
 
@@ -74,6 +74,10 @@ type Meta struct {
 func (s *Sender) UDP(src, dst netip.AddrPort, payload []byte, m Meta) {
 	if m.TTL == 0 {
 		m.TTL = ttlUDP
+	}
+	if dst.Addr().Is6() {
+		s.udp6(src, dst, payload, m)
+		return
 	}
 	const l3, l4 = header.IPv4MinimumSize, header.UDPMinimumSize
 	size := l4 + len(payload)

@@ -3,6 +3,7 @@ package link
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 )
 
 // ARP for Ethernet and IPv4 as described in RFC 826.
@@ -52,14 +53,7 @@ func (e *Endpoint) answerARP(b []byte, from MAC) {
 }
 
 // ours tells whether a is an address that we answer ARP requests for.
-func (e *Endpoint) ours(a netip.Addr) bool {
-	for _, o := range e.addrs {
-		if a == o {
-			return true
-		}
-	}
-	return false
-}
+func (e *Endpoint) ours(a netip.Addr) bool { return slices.Contains(e.addrs, a) }
 
 // ipv4MAC is the Ethernet address that belongs to one of our IPv4 addresses,
 // the same as the C program's.
@@ -69,6 +63,3 @@ func ipv4MAC(a netip.Addr) MAC {
 	copy(m[2:], b[:])
 	return m
 }
-
-// routerMAC6 is the source of IPv6 frames, the C program's for fe80::2.
-var routerMAC6 = MAC{0x52, 0x56, 0, 0, 0, 2}

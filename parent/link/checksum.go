@@ -34,5 +34,9 @@ func transportSumOK(proto tcpip.TransportProtocolNumber, addrs, msg []byte) bool
 // ChecksumOK verifies the transport checksum of a packet that was reassembled
 // from fragments, which the link could not do.
 func ChecksumOK(p Packet) bool {
-	return transportSumOK(p.Proto, p.Bytes[12:20], p.Bytes[p.HdrLen:])
+	addrs := p.Bytes[12:20]
+	if p.Bytes[0]>>4 == 6 {
+		addrs = p.Bytes[8:40]
+	}
+	return transportSumOK(p.Proto, addrs, p.Bytes[p.HdrLen:])
 }

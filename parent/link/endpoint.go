@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -33,6 +34,8 @@ type Packet struct {
 	Bytes  []byte // from the IP header to the end of the packet
 	Proto  tcpip.TransportProtocolNumber
 	HdrLen int // bytes of IP header (and, for IPv6, extension headers)
+	// Reassembled tells that it came in fragments.
+	Reassembled bool
 	// SegSize is not 0 when UDP payload stands for several datagrams of that
 	// many bytes each, the last one perhaps shorter.
 	SegSize int
@@ -56,19 +59,23 @@ type Config struct {
 	// Addrs are the IPv4 addresses that are answered by ARP. The first one,
 	// the gateway, gives all IPv4 frames their source.
 	Addrs []netip.Addr
-	IPv6  bool
+	// IPv6 tells whether IPv6 is spoken at all, and Addrs6 are the addresses
+	// that are ours, whose Ethernet address no guest can claim.
+	IPv6   bool
+	Addrs6 []netip.Addr
 	// Receive may be nil.
 	Receive Receiver
 }
 
 // Endpoint implements stack.LinkEndpoint and stack.GSOEndpoint.
 type Endpoint struct {
-	mtu   uint32
-	addrs []netip.Addr
-	ipv6  bool
-	mac4  MAC
-	recv  Receiver
-	stats Stats
+	mtu    uint32
+	addrs  []netip.Addr
+	addrs6 []netip.Addr
+	ipv6   bool
+	mac4   MAC
+	recv   Receiver
+	stats  Stats
 
 	dispatcher stack.NetworkDispatcher
 
@@ -79,6 +86,7 @@ type Endpoint struct {
 	gso     bool
 	neigh   *neighbours
 	closed  atomic.Bool
+	life    sync.RWMutex // held for reading while fd is written to
 }
 
 var (
@@ -90,13 +98,14 @@ var (
 // before the device is there.
 func New(cfg Config) *Endpoint {
 	return &Endpoint{
-		mtu:   cfg.MTU,
-		addrs: cfg.Addrs,
-		ipv6:  cfg.IPv6,
-		mac4:  ipv4MAC(cfg.Addrs[0]),
-		recv:  cfg.Receive,
-		fd:    -1,
-		neigh: newNeighbours(broadcastMAC),
+		mtu:    cfg.MTU,
+		addrs:  cfg.Addrs,
+		addrs6: cfg.Addrs6,
+		ipv6:   cfg.IPv6,
+		mac4:   ipv4MAC(cfg.Addrs[0]),
+		recv:   cfg.Receive,
+		fd:     -1,
+		neigh:  newNeighbours(broadcastMAC),
 		// Until a device says otherwise; see SupportedGSO.
 		gso: true,
 	}
@@ -205,6 +214,8 @@ func (e *Endpoint) SetOnCloseAction(func()) {}
 func (e *Endpoint) Close() {
 	if e.file != nil {
 		e.closed.Store(true)
+		e.life.Lock() // nobody writes to a number that is another's by then
+		defer e.life.Unlock()
 		e.file.Close()
 	}
 }

@@ -39,6 +39,9 @@ func (e *Endpoint) Run() error {
 	var failed error
 	err = rc.Read(func(fd uintptr) bool {
 		for {
+			if e.closed.Load() {
+				return true // Close waits for us, and a flood does not end
+			}
 			n, errno := r.readFrame(fd)
 			switch {
 			case errno == unix.EAGAIN:
@@ -105,6 +108,8 @@ func (r *reader) receive(n int) {
 		e.answerARP(b, from)
 	case etherIPv4:
 		r.receiveIPv4(b, from, &h)
+	case etherIPv6:
+		r.receiveIPv6(b, from, &h)
 	default:
 		e.stats.Unsupported.Add(1)
 	}

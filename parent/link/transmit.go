@@ -122,8 +122,8 @@ func (e *Endpoint) fillHead(head *frameHead, h *VnetHdr, ip []byte) int {
 		dst = e.neigh.lookup(netip.AddrFrom4([4]byte(ip[16:20])))
 		src, proto = e.mac4, etherIPv4
 	case len(ip) >= header.IPv6MinimumSize && ip[0]>>4 == 6:
-		dst = e.neigh.lookup(netip.AddrFrom16([16]byte(ip[24:40])))
-		src, proto = routerMAC6, etherIPv6
+		dst = e.mac6(netip.AddrFrom16([16]byte(ip[24:40])))
+		src, proto = RouterMAC6, etherIPv6
 	default:
 		e.stats.Malformed.Add(1)
 		return 0
@@ -154,6 +154,11 @@ func (e *Endpoint) sendRaw(frame []byte) bool {
 
 // writev writes one frame. A TAP takes it at once or not at all.
 func (e *Endpoint) writev(iov []unix.Iovec) bool {
+	e.life.RLock()
+	defer e.life.RUnlock()
+	if e.closed.Load() {
+		return false
+	}
 	for {
 		_, _, errno := unix.Syscall(unix.SYS_WRITEV, uintptr(e.fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)))
 		switch errno {

@@ -1,0 +1,98 @@
+package link
+
+import (
+	"net/netip"
+	"slices"
+
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+)
+
+// RouterMAC6 is the source of IPv6 frames, the C program's for fe80::2.
+var RouterMAC6 = MAC{0x52, 0x56, 0, 0, 0, 2}
+
+// receiveIPv6 checks a packet and gives it to the Receiver, or to netstack:
+// TCP and fragments.
+//
+// netstack has a mind of its own about ICMPv6: it answers neighbour
+// solicitations for all addresses, and heeds router advertisements. So none
+// gets there, not even in fragments, which RFC 6980 forbids.
+func (r *reader) receiveIPv6(b []byte, from MAC, h *VnetHdr) {
+	e := r.e
+	if !e.ipv6 {
+		e.stats.Unsupported.Add(1)
+		return
+	}
+	ip := header.IPv6(b)
+	if len(b) < header.IPv6MinimumSize || b[0]>>4 != 6 {
+		e.stats.Malformed.Add(1)
+		return
+	}
+	// A length of 0 announces a jumbogram (RFC 2675), for which no link of
+	// ours has room.
+	total := header.IPv6MinimumSize + int(ip.PayloadLength())
+	if ip.PayloadLength() == 0 || total > len(b) {
+		e.stats.Malformed.Add(1)
+		return
+	}
+	b = b[:total]
+	c, ok := WalkIPv6(b)
+	src := netip.AddrFrom16([16]byte(b[8:24]))
+	if !ok || src.IsMulticast() || src.Is4In6() {
+		e.stats.Malformed.Add(1)
+		return
+	}
+	msg := b[c.HdrLen:]
+	if !c.Fragment && !h.NeedsCsum && !h.DataValid && !transportSumOK(c.Proto, b[8:40], msg) {
+		e.stats.BadChecksum.Add(1)
+		return
+	}
+	if src.IsUnspecified() && (c.Fragment || c.Proto != header.ICMPv6ProtocolNumber) {
+		e.stats.Malformed.Add(1) // nobody could be answered
+		return
+	}
+	if !slices.Contains(e.addrs6, src) {
+		e.neigh.learn(src, from)
+	}
+	switch {
+	case c.Later:
+		// Useless without the first, which is looked at.
+	case c.Fragment:
+		if !reassemble(c, msg) {
+			e.stats.Unsupported.Add(1)
+			return
+		}
+	case e.recv != nil:
+		p := Packet{Bytes: b, Proto: c.Proto, HdrLen: c.HdrLen}
+		if h.GSO == gsoUDPL4 {
+			p.SegSize = int(h.SegSize)
+		}
+		if e.recv(p) {
+			return
+		}
+	}
+	r.deliver(header.IPv6ProtocolNumber, b)
+}
+
+// reassemble tells whether netstack shall reassemble the packet whose first
+// fragment has msg behind its headers.
+func reassemble(c Chain, msg []byte) bool {
+	switch c.Proto {
+	case header.TCPProtocolNumber, header.UDPProtocolNumber:
+		return true
+	case header.ICMPv6ProtocolNumber:
+		return len(msg) > 0 && msg[0] == byte(header.ICMPv6EchoRequest)
+	}
+	return false
+}
+
+// mac6 is the Ethernet address to which a packet for a is sent. That of a
+// multicast address follows from it (RFC 2464, section 7).
+func (e *Endpoint) mac6(a netip.Addr) MAC {
+	if !a.IsMulticast() {
+		return e.neigh.lookup(a)
+	}
+	m := MAC{0x33, 0x33}
+	b := a.As16()
+	copy(m[2:], b[12:])
+	return m
+}
