@@ -11,16 +11,44 @@ import (
 // errExit means that the other end of the exit-fd was closed.
 var errExit = errors.New("exitfd event")
 
-// notifyReady tells the caller that everything is up: "1", and end of file.
+// inherited tells whether fd came to us over exec. What this process, or its
+// runtime, has opened is close-on-exec, which nothing that came over exec is: a
+// number that the caller did not open may well be one of those by now.
+//
+// Preconditions: CloseInherited has not run yet.
+func inherited(fd int) bool {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	return err == nil && flags&unix.FD_CLOEXEC == 0
+}
+
+// notifyReady tells the caller that everything is up: "1", and end of file. Of
+// the standard descriptors none is left closed, lest the next socket gets its
+// number, and our warnings.
 func notifyReady(fd int) error {
 	_, err := unix.Write(fd, []byte("1"))
-	if cerr := unix.Close(fd); err == nil {
+	var cerr error
+	if fd <= 2 {
+		cerr = replaceByNull(fd)
+	} else {
+		cerr = unix.Close(fd)
+	}
+	if err == nil {
 		err = cerr
 	}
 	if err != nil {
 		return fmt.Errorf("ready-fd %d: %w", fd, err)
 	}
 	return nil
+}
+
+// replaceByNull makes fd a descriptor of /dev/null.
+func replaceByNull(fd int) error {
+	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(null)
+	return unix.Dup3(null, fd, 0)
 }
 
 // watchExit calls cancel when the other end of fd hangs up, or fd is in error

@@ -24,18 +24,38 @@ func caught(err error) *signalError {
 	return s
 }
 
+// endGrace is how long the stages have to end after a signal, before the
+// process dies of it wherever they are: a stage may be blocked in a system call
+// that only its caller can end, such as writing to a full pipe.
+const endGrace = 2 * time.Second
+
 // watchSignals calls cancel with a *signalError at the first signal that ends
-// us. Those that the caller had us ignore (nohup, a shell's background job)
-// stay ignored. From here on writing to a closed pipe is an error, no signal.
+// us: those that a program dies of if it does nothing about them. A second one,
+// or endGrace, ends the process at once. SIGINT and SIGHUP that the caller had
+// us ignore (nohup, a shell's background job) stay ignored; of others the
+// runtime does not tell. From here on writing to a closed pipe is an error, no
+// signal.
 func watchSignals(cancel context.CancelCauseFunc) {
 	signal.Ignore(unix.SIGPIPE)
-	ch := make(chan os.Signal, 1)
-	for _, s := range []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP} {
+	ch := make(chan os.Signal, 2)
+	for _, s := range []os.Signal{
+		unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT,
+		unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM,
+	} {
 		if !signal.Ignored(s) {
 			signal.Notify(ch, s)
 		}
 	}
-	go func() { cancel(&signalError{(<-ch).(syscall.Signal)}) }()
+	go func() {
+		first := &signalError{(<-ch).(syscall.Signal)}
+		cancel(first)
+		select {
+		case second := <-ch:
+			dieBy(&signalError{second.(syscall.Signal)})
+		case <-time.After(endGrace):
+			dieBy(first)
+		}
+	}()
 }
 
 // dieBy ends the process by the signal that it caught, so that its caller sees
