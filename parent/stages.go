@@ -137,6 +137,8 @@ func (c *Config) dataplane() dataplane.Config {
 		Gateway:             c.Gateway(),
 		Nameserver:          c.Nameserver(),
 		EnableIPv6:          c.EnableIPv6,
+		FirstLease:          c.DHCPFirst(),
+		Recommended:         c.Recommended(),
 		DisableHostLoopback: c.DisableHostLoopback,
 		DisableDNS:          c.DisableDNS,
 		Outbound4:           dataplane.Outbound(c.Outbound4),

@@ -16,6 +16,10 @@ type Config struct {
 	Gateway    netip.Addr   // the host as the guest sees it
 	Nameserver netip.Addr   // the DNS relay
 	EnableIPv6 bool
+	// FirstLease is the guest that a forward to 0.0.0.0 leads to, and
+	// Recommended the one that a forward without an address does.
+	FirstLease  netip.Addr
+	Recommended netip.Addr
 
 	DisableHostLoopback bool
 	DisableDNS          bool

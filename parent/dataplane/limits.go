@@ -16,6 +16,10 @@ const (
 	mostUDP  = 8192
 	mostDNS  = 1024
 	mostPing = 512
+	// mostPorts is for all ports of a protocol and address.
+	mostPorts = 65536
+	// mostForwarded is for connections to them.
+	mostForwarded = 16384
 )
 
 // limitsOf shares out n descriptors.
@@ -23,6 +27,14 @@ func limitsOf(n uint64) limits {
 	n -= min(n, reserved)
 	share := func(part, most uint64) int { return int(max(1, min(n/part, most))) }
 	return limits{udp: share(4, mostUDP), dns: share(8, mostDNS), ping: share(16, mostPing)}
+}
+
+// forwarding shares out n descriptors to forwarded ports, which the user asks
+// for and may have half of, and to the connections of their clients, which
+// leave more than half of the rest to the guest.
+func forwarding(n uint64) (ports, conns int) {
+	n -= min(n, reserved)
+	return int(max(1, min(n/2, mostPorts))), int(max(1, min(n/4, mostForwarded)))
 }
 
 // descriptors is how many file descriptors this process may have

@@ -23,3 +23,19 @@ func TestLimits(t *testing.T) {
 		}
 	}
 }
+
+func TestForwarding(t *testing.T) {
+	for _, c := range []struct {
+		nofile       uint64
+		ports, conns int
+	}{
+		{0, 1, 1},
+		{1048, 500, 250},
+		{1 << 20, mostPorts, mostForwarded},
+		{^uint64(0), mostPorts, mostForwarded},
+	} {
+		if ports, conns := forwarding(c.nofile); ports != c.ports || conns != c.conns {
+			t.Errorf("%d descriptors: %d ports and %d connections, want %d and %d", c.nofile, ports, conns, c.ports, c.conns)
+		}
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/slirp4netns-go/slirp4netns/ipc/tun"
 	"github.com/slirp4netns-go/slirp4netns/parent/datagram"
 	"github.com/slirp4netns-go/slirp4netns/parent/dns"
+	"github.com/slirp4netns-go/slirp4netns/parent/hostfwd"
 	"github.com/slirp4netns-go/slirp4netns/parent/link"
 	"github.com/slirp4netns-go/slirp4netns/parent/outbound"
 	"github.com/slirp4netns-go/slirp4netns/parent/poll"
@@ -34,6 +35,7 @@ type Plane struct {
 	udp    *outbound.UDP
 	echo   *outbound.Echo
 	relay  *dns.Relay
+	fwd    *hostfwd.Table
 
 	started bool
 	ended   chan error // the first part that ended, and why
@@ -87,6 +89,13 @@ func New(cfg Config) (*Plane, error) {
 		Stack: p.stack, Policy: policy, Source: source, Poller: p.poller, Worker: p.worker, Sender: sender,
 		Resolver: resolvers.First,
 	})
+	ports, conns := forwarding(descriptors())
+	p.fwd = hostfwd.New(hostfwd.Config{
+		Stack: p.stack, NIC: nicID, Poller: p.poller, Worker: p.worker, Sender: sender,
+		Guest4:     hostfwd.Guest{Gateway: cfg.Gateway, Prefix: cfg.Network},
+		FirstLease: cfg.FirstLease,
+		MaxSockets: ports, MaxConns: conns,
+	})
 	p.takeReassembled()
 	return p, nil
 }
@@ -125,6 +134,7 @@ func (p *Plane) Wait(ctx context.Context) error {
 
 // Close ends all flows and closes the device.
 func (p *Plane) Close() {
+	p.fwd.Close()
 	p.tcp.Close()
 	p.udp.Close()
 	p.echo.Close()
@@ -140,13 +150,25 @@ func (p *Plane) Close() {
 func (p *Plane) receive(pkt link.Packet) bool {
 	switch pkt.Proto {
 	case header.UDPProtocolNumber:
-		p.udp.Handle(pkt)
+		if !p.fwd.HandleUDP(pkt) {
+			p.udp.Handle(pkt)
+		}
 	case header.ICMPv4ProtocolNumber:
+		if isError(pkt) {
+			return false // perhaps about a segment of ours
+		}
 		p.echo.Handle(pkt)
 	case header.TCPProtocolNumber:
 		return false
 	}
 	return true // other protocols have no way out
+}
+
+// isError tells whether an ICMP message is a destination-unreachable one
+// (RFC 792), by which a guest's firewall refuses connections.
+func isError(pkt link.Packet) bool {
+	icmp := pkt.Bytes[pkt.HdrLen:]
+	return len(icmp) >= header.ICMPv4MinimumSize && header.ICMPv4(icmp).Type() == header.ICMPv4DstUnreachable
 }
 
 // takeReassembled takes what arrived in fragments, and so was left to

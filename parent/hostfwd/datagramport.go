@@ -1,0 +1,104 @@
+package hostfwd
+
+import (
+	"net/netip"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/slirp4netns-go/slirp4netns/parent/datagram"
+	"github.com/slirp4netns-go/slirp4netns/parent/hostsock"
+	"github.com/slirp4netns-go/slirp4netns/parent/poll"
+)
+
+// recvTurn is how many datagrams one port may receive before others have their
+// turn.
+const recvTurn = 256
+
+// datagramPort is one UDP port.
+type datagramPort struct {
+	sessions *sessions
+	rule     *rule
+	guest    netip.AddrPort
+	fd       int
+	token    poll.Token
+	task     poll.Task // goes on receiving after a turn
+
+	life   sync.RWMutex // held for reading while fd is used
+	closed bool         // guarded by life
+
+	recv sync.Mutex // held while receiving, which keeps the order
+}
+
+// serve begins to receive datagrams for guest.
+func (s *sessions) serve(r *rule, fd int, guest netip.AddrPort) (port, error) {
+	p := &datagramPort{sessions: s, rule: r, guest: guest, fd: fd}
+	p.task.Init(func() { p.HandleEvents(poll.In) })
+	p.life.Lock() // an event may come before the token is stored
+	defer p.life.Unlock()
+	var err error
+	p.token, err = s.cfg.Poller.Add(fd, poll.In, p)
+	return p, err
+}
+
+// close frees the port and ends its sessions. It waits for whoever uses the
+// socket.
+func (p *datagramPort) close() {
+	p.life.Lock()
+	p.closed = true
+	p.sessions.cfg.Poller.Remove(p.fd, p.token)
+	unix.Close(p.fd)
+	p.life.Unlock()
+	p.sessions.endOf(p)
+}
+
+// HandleEvents implements poll.Handler.
+func (p *datagramPort) HandleEvents(uint32) {
+	p.life.RLock()
+	defer p.life.RUnlock()
+	if p.closed {
+		return
+	}
+	p.recv.Lock()
+	defer p.recv.Unlock()
+	b := buffers.Get().(*[hostsock.MaxDatagram]byte)
+	defer buffers.Put(b)
+	for range recvTurn {
+		n, client, asked, errno := hostsock.RecvInfo(p.fd, b[:])
+		switch errno {
+		case 0:
+			p.deliver(b[:n], client, asked)
+		case unix.EAGAIN:
+			return
+		}
+		// Other errors are those of a datagram that could not be delivered.
+	}
+	p.sessions.cfg.Worker.Schedule(&p.task)
+}
+
+// buffers are what datagrams are received into.
+var buffers = sync.Pool{New: func() any { return new([hostsock.MaxDatagram]byte) }}
+
+// deliver sends a client's datagram to the guest.
+func (p *datagramPort) deliver(b []byte, client netip.AddrPort, asked hostsock.Local) {
+	e, ok := p.sessions.of(sessionKey{port: p, client: client, asked: asked})
+	if !ok {
+		return
+	}
+	e.toGuest.Add(uint64(len(b)))
+	p.sessions.cfg.Sender.UDP(e.seen, e.guest, b, datagram.Meta{})
+}
+
+// send sends the guest's answer to the client.
+func (p *datagramPort) send(b []byte, e *session) {
+	p.life.RLock()
+	defer p.life.RUnlock()
+	if p.closed {
+		return
+	}
+	// An error is that of the network, and the datagram is lost as datagrams
+	// may be. An earlier one's is reported first, once.
+	if errno := hostsock.SendTo(p.fd, b, e.client, e.ctrl); errno == unix.ECONNREFUSED {
+		hostsock.SendTo(p.fd, b, e.client, e.ctrl)
+	}
+}

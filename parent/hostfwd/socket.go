@@ -1,0 +1,93 @@
+package hostfwd
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/slirp4netns-go/slirp4netns/parent/hostsock"
+)
+
+// listen makes the socket of one port. It is non-blocking, and for TCP it
+// listens. The error names the call and the address.
+func listen(network string, at netip.AddrPort) (fd int, err error) {
+	udp := strings.HasPrefix(network, "udp")
+	typ := unix.SOCK_STREAM
+	if udp {
+		typ = unix.SOCK_DGRAM
+	}
+	fd, err = unix.Socket(hostsock.Family(at.Addr()), typ|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("socket for %s: %w", at, err)
+	}
+	defer func() {
+		if err != nil {
+			unix.Close(fd)
+		}
+	}()
+	if at.Addr().Is6() {
+		only := 0
+		if strings.HasSuffix(network, "6") || !at.Addr().IsUnspecified() {
+			only = 1
+		}
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only); err != nil {
+			return -1, fmt.Errorf("IPV6_V6ONLY for %s: %w", at, err)
+		}
+	}
+	if udp {
+		err = hostsock.WantInfo(fd, at.Addr().Is6())
+	} else {
+		err = prepareStream(fd)
+	}
+	if err != nil {
+		return -1, fmt.Errorf("options for %s: %w", at, err)
+	}
+	if err := unix.Bind(fd, hostsock.Sockaddr(at)); err != nil {
+		return -1, fmt.Errorf("bind %s: %w", at, err)
+	}
+	if udp {
+		return fd, nil
+	}
+	// The kernel cuts the backlog to net.core.somaxconn.
+	if err := unix.Listen(fd, math.MaxInt32); err != nil {
+		return -1, fmt.Errorf("listen %s: %w", at, err)
+	}
+	return fd, nil
+}
+
+// prepareStream sets what accepted sockets inherit, and lets connections of
+// an earlier socket of this port come to their end.
+func prepareStream(fd int) error {
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+		return err
+	}
+	// Urgent data stays where it was in the stream.
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1); err != nil {
+		return err
+	}
+	return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+}
+
+// boundPort is the port that the kernel chose.
+func boundPort(fd int) (uint16, error) {
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		return 0, err
+	}
+	return addrPort(sa).Port(), nil
+}
+
+// addrPort converts an IP socket address. An IPv4 client of an IPv6 socket is
+// an IPv4 client.
+func addrPort(sa unix.Sockaddr) netip.AddrPort {
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port))
+	}
+	return netip.AddrPort{}
+}
