@@ -28,7 +28,7 @@ func notifyReady(fd int) error {
 	_, err := unix.Write(fd, []byte("1"))
 	var cerr error
 	if fd <= 2 {
-		cerr = replaceByNull(fd)
+		cerr = leadNowhere(fd)
 	} else {
 		cerr = unix.Close(fd)
 	}
@@ -41,14 +41,16 @@ func notifyReady(fd int) error {
 	return nil
 }
 
-// replaceByNull makes fd a descriptor of /dev/null.
-func replaceByNull(fd int) error {
-	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
-	if err != nil {
+// leadNowhere makes fd one end of a pipe that has no other. There is no
+// /dev/null in the sandbox.
+func leadNowhere(fd int) error {
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
 		return err
 	}
-	defer unix.Close(null)
-	return unix.Dup3(null, fd, 0)
+	defer unix.Close(pipe[0])
+	defer unix.Close(pipe[1])
+	return unix.Dup3(pipe[1], fd, 0)
 }
 
 // watchExit calls cancel when the other end of fd hangs up, or fd is in error

@@ -20,22 +20,40 @@ func init() { runtime.LockOSThread() }
 //
 // Preconditions: Run is called once, by the main goroutine.
 func Run(cfg *Config) int {
+	p := &process{cfg: cfg}
+	if cfg.Sandbox {
+		err := p.open()
+		if err == nil {
+			err = p.restart()
+		}
+		return report(&setupError{err}, cfg)
+	}
+	return p.untilItsEnd(p.run)
+}
+
+// untilItsEnd runs the stages, which return why they ended, and finds the exit
+// status.
+func (p *process) untilItsEnd(stages func(context.Context) error) int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	watchSignals(cancel)
-	p := &process{cfg: cfg}
-	err := p.run(ctx)
+	err := stages(ctx)
 	if s := caught(context.Cause(ctx)); s != nil {
 		dieBy(s)
 	}
-	return report(err, cfg)
+	return report(err, p.cfg)
 }
 
-// run goes through the stages. Its error says why they ended, and is never nil.
+// run goes through the stages without a sandbox. Its error is never nil.
 func (p *process) run(ctx context.Context) error {
 	if err := p.open(); err != nil {
 		return &setupError{err}
 	}
 	p.buildPlane()
+	return p.carry(ctx)
+}
+
+// carry has a TAP made, and carries its traffic.
+func (p *process) carry(ctx context.Context) error {
 	tap, err := p.attach(ctx)
 	if err != nil {
 		return &setupError{err}
@@ -51,10 +69,12 @@ func (e *setupError) Unwrap() error { return e.error }
 
 // report prints why the process ends and returns its exit status.
 //
-// slirp4netns: "exitfd event", "child failed(1)", "do_slirp is exiting",
-// "do_slirp failed" and "parent failed" are the C program's lines.
+// slirp4netns: "exitfd event", "child failed(1)", "create_sandbox failed",
+// "enable_seccomp failed", "do_slirp is exiting", "do_slirp failed" and "parent
+// failed" are the C program's lines.
 func report(err error, cfg *Config) int {
 	var setup *setupError
+	var locked *lockError
 	var failed *childError
 	switch {
 	case errors.As(err, &failed):
@@ -75,6 +95,9 @@ func report(err error, cfg *Config) int {
 		return 0
 	default:
 		warn(err)
+		if errors.As(err, &locked) {
+			fmt.Fprintf(os.Stderr, "%s failed\n", locked.step)
+		}
 		fmt.Fprintln(os.Stderr, "do_slirp is exiting\ndo_slirp failed\nparent failed")
 		return 1
 	}

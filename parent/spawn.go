@@ -28,51 +28,54 @@ func (e *childError) Error() string { return e.text }
 // makeTap has a child make the TAP. When it fails there is no child any more;
 // else the child is dying, and left to reap in p.child.
 func (p *process) makeTap(ctx context.Context) (tapDevice, error) {
-	ours, theirs, err := ipc.Pairs()
-	if err != nil {
-		return tapDevice{}, err
+	if p.child == nil {
+		if err := p.startChild(); err != nil {
+			return tapDevice{}, err
+		}
 	}
-	defer ours.Close()
-	proc, err := startChild(p.namespaces, theirs)
-	theirs.Close()
-	if err != nil {
-		return tapDevice{}, err
-	}
+	defer p.sockets.Close()
 	ctx, cancel := context.WithTimeout(ctx, childTimeout)
 	defer cancel()
-	req := p.request()
-	fd, reply, err := ipc.MakeTap(ctx, ours, req)
+	fd, reply, err := ipc.MakeTap(ctx, p.sockets, p.request())
 	if err != nil {
-		return tapDevice{}, bury(proc, err)
+		return tapDevice{}, p.bury(err)
 	}
 	tap, err := inspect(fd, reply)
 	if err != nil {
 		unix.Close(fd)
-		return tapDevice{}, bury(proc, err)
+		return tapDevice{}, p.bury(err)
 	}
 	// It has nothing left to do where the guest's root is.
-	proc.Kill()
-	p.child = proc
+	p.child.Kill()
 	return tap, nil
 }
 
-// startChild starts the privileged stage inside ns.
-func startChild(ns namespaces, s ipc.Sockets) (*door.Process, error) {
+// startChild starts the privileged stage inside the guest's namespaces.
+func (p *process) startChild() error {
 	path, err := childProgram()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	r := door.Request{Stage: ipc.ChildStage, UserNS: ns.user, NetNS: ns.net}
-	sys := &syscall.SysProcAttr{AmbientCaps: ambientCaps(), Pdeathsig: unix.SIGKILL}
-	proc, err := door.Spawn(r, path, []string{"slirp4netns: child"}, nil, ipc.ChildFiles(s), sys)
+	ours, theirs, err := ipc.Pairs()
 	if err != nil {
-		return nil, fmt.Errorf("starting the child process: %w", err)
+		return err
 	}
-	return proc, nil
+	defer theirs.Close()
+	r := door.Request{Stage: ipc.ChildStage, UserNS: p.namespaces.user, NetNS: p.namespaces.net}
+	sys := &syscall.SysProcAttr{AmbientCaps: ambientCaps(), Pdeathsig: unix.SIGKILL}
+	p.child, err = door.Spawn(r, path, []string{"slirp4netns: child"}, nil, ipc.ChildFiles(theirs), sys)
+	if err != nil {
+		ours.Close()
+		return fmt.Errorf("starting the child process: %w", err)
+	}
+	p.sockets = ours
+	return nil
 }
 
 // bury ends the child after err, and finds words for both.
-func bury(proc *door.Process, err error) error {
+func (p *process) bury(err error) error {
+	proc := p.child
+	p.child = nil
 	var refusal *ipc.Refusal
 	if errors.As(err, &refusal) {
 		proc.End(0)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/slirp4netns-go/slirp4netns/ipc"
 	"github.com/slirp4netns-go/slirp4netns/ipc/door"
 	"github.com/slirp4netns-go/slirp4netns/ipc/tun"
@@ -35,8 +37,10 @@ type process struct {
 	namespaces namespaces
 	readyFD    int
 	exitFD     int
+	hungUp     bool // the exit-fd was not open from the start
 	death      deathSignal
 	child      *door.Process // to be reaped; nil: none
+	sockets    ipc.Sockets   // to the child
 
 	plane    *dataplane.Plane
 	planeErr error
@@ -52,6 +56,7 @@ type tapDevice struct {
 // open is the first stage.
 func (p *process) open() (err error) {
 	p.death = readDeathSignal()
+	p.openHandshakes()
 	if p.cfg.Target.needsChild() && !door.Linked() {
 		return door.ErrNotLinked
 	}
@@ -60,15 +65,29 @@ func (p *process) open() (err error) {
 	if p.namespaces, err = openNamespaces(p.cfg.Target); err != nil {
 		return err
 	}
-	keep := []int{p.cfg.ReadyFD, p.cfg.ExitFD}
+	keep := []int{p.readyFD, p.exitFD}
 	if p.cfg.Target.Kind == TargetTapFD {
 		keep = append(keep, p.cfg.Target.FD)
 	}
 	if err := ipc.CloseInherited(keep...); err != nil {
 		return err
 	}
-	p.readyFD, p.exitFD = p.cfg.ReadyFD, p.cfg.ExitFD
 	return nil
+}
+
+// openHandshakes looks at the descriptors that the command line names.
+//
+// slirp4netns: a ready-fd that is not open is no reason to fail, and an exit-fd
+// that is not open is one that has hung up.
+func (p *process) openHandshakes() {
+	p.readyFD, p.exitFD = p.cfg.ReadyFD, p.cfg.ExitFD
+	if p.readyFD >= 0 && !inherited(p.readyFD) {
+		warn(fmt.Errorf("ready-fd %d: %w", p.readyFD, unix.EBADF))
+		p.readyFD = -1
+	}
+	if p.exitFD >= 0 && !inherited(p.exitFD) {
+		p.exitFD, p.hungUp = -1, true
+	}
 }
 
 // buildPlane makes the data plane while the child makes the TAP.
@@ -120,6 +139,9 @@ func (p *process) serve(ctx context.Context, tap tapDevice) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	if p.hungUp {
+		cancel(errExit)
+	}
 	if p.exitFD >= 0 {
 		go watchExit(p.exitFD, cancel)
 	}

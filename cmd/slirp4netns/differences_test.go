@@ -53,7 +53,6 @@ var differences = map[string]func(result) result{
 		}
 		return c
 	},
-	"sandbox": notImplemented("--enable-sandbox"),
 	"seccomp": notImplemented("--enable-seccomp"),
 	"api":     notImplemented("--api-socket"),
 	"ipv6":    notImplemented("--enable-ipv6"),

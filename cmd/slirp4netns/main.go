@@ -26,6 +26,10 @@ func main() {
 	if err == nil && stage == child.Stage {
 		os.Exit(child.Main())
 	}
+	// The sandboxed parent is this program, too.
+	if err == nil && parent.Resumes(stage) {
+		os.Exit(parent.Resume(stage))
+	}
 	if err == nil && stage != "" {
 		err = fmt.Errorf("unknown stage %q", stage)
 	}

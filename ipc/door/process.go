@@ -53,3 +53,11 @@ func (p *Process) ends(patience time.Duration) bool {
 		}
 	}
 }
+
+// File is the descriptor, close-on-exec, by which [Adopt] knows the process
+// again; -1: there is none.
+func (p *Process) File() int { return p.pidfd }
+
+// Adopt is a process that Spawn started before this program was replaced by
+// [Exec], which it must have been kept for.
+func Adopt(pid, pidfd int) *Process { return &Process{Pid: pid, pidfd: pidfd} }

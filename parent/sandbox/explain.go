@@ -1,0 +1,51 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// stepError is a step that the kernel refused. Its text names the step, the
+// reason, and what to do.
+type stepError struct {
+	step string
+	err  error
+}
+
+func (e *stepError) Unwrap() error { return e.err }
+
+func (e *stepError) Error() string {
+	return fmt.Sprintf("--enable-sandbox: %s: %v%s", e.step, e.err, remedy(e.err))
+}
+
+// failed is nil for a step that went well.
+func failed(err error, step string, args ...any) error {
+	if err == nil {
+		return nil
+	}
+	return &stepError{fmt.Sprintf(step, args...), err}
+}
+
+// Explain adds to err, which names its step, what to do about it.
+func Explain(err error) error {
+	return fmt.Errorf("--enable-sandbox: %w%s", err, remedy(err))
+}
+
+// remedy is what usually helps against an error.
+func remedy(err error) string {
+	const without = "start without --enable-sandbox"
+	switch {
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+		return ": a container's seccomp profile, AppArmor (kernel.apparmor_restrict_unprivileged_userns) or" +
+			" SELinux forbids it; allow this program user namespaces, mount and pivot_root there, or " + without
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EUSERS):
+		return ": too many namespaces; raise user.max_user_namespaces and user.max_mnt_namespaces (sysctl), or " + without
+	case errors.Is(err, unix.ENOSYS):
+		return ": this kernel was built without it; " + without
+	case errors.Is(err, unix.ENOMEM):
+		return ": too many mounts (fs.mount-max, sysctl) or too little memory"
+	}
+	return ""
+}

@@ -1,0 +1,94 @@
+package sandbox
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// makeHarmless makes path, and all that is mounted below it, read-only,
+// nosuid, nodev and noexec: mount_setattr(2), since Linux 5.12.
+func makeHarmless(path string) error {
+	attr := unix.MountAttr{
+		Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC,
+	}
+	err := unix.MountSetattr(unix.AT_FDCWD, path, unix.AT_RECURSIVE, &attr)
+	if errors.Is(err, unix.ENOSYS) {
+		return remountAll(path)
+	}
+	return err
+}
+
+// remountAll does the same for older kernels, mount by mount.
+func remountAll(path string) error {
+	points, err := mountPoints(path)
+	if err != nil {
+		return err
+	}
+	for _, point := range points {
+		if err := remount(point); err != nil {
+			return fmt.Errorf("%s: %w", point, err)
+		}
+	}
+	return nil
+}
+
+// remount keeps the flags that the mount has: an owner of a user namespace may
+// not take any off (mount_namespaces(7)). Their numbers are the same in
+// statfs(2) and mount(2), but for relatime's.
+func remount(point string) error {
+	var st unix.Statfs_t
+	if err := unix.Statfs(point, &st); err != nil {
+		return err
+	}
+	const kept = unix.ST_NOATIME | unix.ST_NODIRATIME
+	flags := uintptr(st.Flags) & kept
+	if st.Flags&unix.ST_RELATIME != 0 {
+		flags |= unix.MS_RELATIME
+	}
+	return unix.Mount("", point, "", unix.MS_REMOUNT|unix.MS_BIND|harmless|flags, "")
+}
+
+// mountPoints lists the mount at path and those below it: proc_pid_mountinfo(5).
+func mountPoints(path string) ([]string, error) {
+	f, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var points []string
+	s := bufio.NewScanner(f)
+	for s.Scan() {
+		fields := strings.Fields(s.Text())
+		if len(fields) < 5 {
+			return nil, fmt.Errorf("/proc/self/mountinfo: %q", s.Text())
+		}
+		point := unescape(fields[4])
+		if point == path || strings.HasPrefix(point, path+"/") {
+			points = append(points, point)
+		}
+	}
+	return points, s.Err()
+}
+
+// unescape undoes what the kernel does to blanks and backslashes: \040 is a
+// space.
+func unescape(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+3 < len(s) {
+			var c byte
+			if n, err := fmt.Sscanf(s[i+1:i+4], "%03o", &c); n == 1 && err == nil {
+				b.WriteByte(c)
+				i += 3
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}

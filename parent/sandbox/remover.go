@@ -1,0 +1,94 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// Remover removes one file of the host's, at the end, from inside the sandbox.
+//
+// It holds its directory as a tree of mounts of its own (open_tree(2)) that
+// hangs in no namespace: ".." leads nowhere. A plain descriptor of the
+// directory would lead to the whole host.
+type Remover struct {
+	dir  int // -1: none
+	name string
+	path string
+	id   fileID
+}
+
+// fileID tells the file from another that has taken its name.
+type fileID struct {
+	dev, ino uint64
+}
+
+// ErrNotRemovable tells that path is in a place that cannot be kept apart from
+// the rest of the host: the root directory, or before Linux 5.2.
+var ErrNotRemovable = errors.New("it will be left behind")
+
+// NewRemover is for the file at path, which is there.
+//
+// Preconditions: as those of [Enter], before it.
+func NewRemover(path string) (*Remover, error) {
+	r := &Remover{dir: -1, name: filepath.Base(path), path: path}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	if abs == "/" {
+		return nil, fmt.Errorf("%s: %w: its directory is the root of all", path, ErrNotRemovable)
+	}
+	if r.dir, err = detached(abs); err != nil {
+		return nil, fmt.Errorf("%s: %w: open_tree: %w", path, ErrNotRemovable, err)
+	}
+	if r.id, err = r.identify(); err != nil {
+		unix.Close(r.dir)
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return r, nil
+}
+
+// detached is a tree of the directory's mount, with those that the host has
+// below it only where the kernel does not give it without.
+func detached(dir string) (int, error) {
+	const flags = unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC
+	fd, err := unix.OpenTree(unix.AT_FDCWD, dir, flags)
+	if errors.Is(err, unix.EINVAL) {
+		fd, err = unix.OpenTree(unix.AT_FDCWD, dir, flags|unix.AT_RECURSIVE)
+	}
+	return fd, err
+}
+
+func (r *Remover) identify() (fileID, error) {
+	var st unix.Stat_t
+	if err := unix.Fstatat(r.dir, r.name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return fileID{}, err
+	}
+	return fileID{uint64(st.Dev), st.Ino}, nil
+}
+
+// Directory is the descriptor that the Remover works with.
+func (r *Remover) Directory() int { return r.dir }
+
+// Remove removes the file, if it is still the one that it was.
+func (r *Remover) Remove() error {
+	defer unix.Close(r.dir)
+	id, err := r.identify()
+	if errors.Is(err, unix.ENOENT) || err == nil && id != r.id {
+		return nil
+	}
+	if err == nil {
+		err = unix.Unlinkat(r.dir, r.name, 0)
+	}
+	if err != nil {
+		return fmt.Errorf("removing %s: %w", r.path, err)
+	}
+	return nil
+}
