@@ -1,10 +1,12 @@
 // Package flowtable is a bounded table of flows that end when they have been
 // idle for long enough, or when a new one needs the place.
 //
-// A flow is fresh until it was answered. A full table gives up the least
-// recently used fresh flow, and an answered one only when there is no fresh
-// one: a port scan, or a storm of queries that nobody answers, cannot push out
-// what works.
+// A flow is fresh until it was answered, and assured when it was used again
+// after that. A full table gives up the least recently used fresh flow, else
+// an answered one, and an assured one only when there is nothing else: neither
+// a port scan nor a storm of queries pushes out what works, be it answered or
+// not. But an eighth of the table is for fresh flows, lest each new one push
+// out the last before its answer has come.
 //
 // Who calls it: outbound and dns. It has a timer only while it has entries, so
 // an idle data plane does not wake up.
@@ -26,13 +28,23 @@ type Table[K comparable, V any] struct {
 	ended func(V)
 	now   func() time.Time
 
-	mu       sync.Mutex
-	entries  map[K]*list.Element // guarded by mu
-	fresh    *list.List          // guarded by mu; of *entry, oldest use first
-	answered *list.List          // guarded by mu; likewise
-	timer    *time.Timer         // guarded by mu; nil while the table is empty
-	closed   bool                // guarded by mu
+	mu      sync.Mutex
+	entries map[K]*list.Element // guarded by mu
+	ranks   [ranks]list.List    // guarded by mu; of *entry, oldest use first
+	timer   *time.Timer         // guarded by mu; nil while the table is empty
+	closed  bool                // guarded by mu
 }
+
+// Ranks of flows: those of a lower one are given up first.
+const (
+	fresh = iota
+	answered
+	assured
+	ranks
+)
+
+// freshShare is the part of a table that fresh flows have.
+const freshShare = 8
 
 type entry[K comparable, V any] struct {
 	key  K
@@ -40,20 +52,13 @@ type entry[K comparable, V any] struct {
 	put  time.Duration // Put's idle
 	idle time.Duration // what holds now
 	used time.Time
-	list *list.List // fresh or answered
+	rank int
 }
 
 // New makes a table of at most max flows. ended is called, without a lock,
 // once for each flow that leaves the table.
 func New[K comparable, V any](max int, ended func(V)) *Table[K, V] {
-	return &Table[K, V]{
-		max:      max,
-		ended:    ended,
-		now:      time.Now,
-		entries:  make(map[K]*list.Element),
-		fresh:    list.New(),
-		answered: list.New(),
-	}
+	return &Table[K, V]{max: max, ended: ended, now: time.Now, entries: make(map[K]*list.Element)}
 }
 
 // Get returns the flow of key and counts as a use of it. Its idle time is
@@ -68,8 +73,38 @@ func (t *Table[K, V]) Get(key K) (V, bool) {
 	}
 	e := el.Value.(*entry[K, V])
 	e.used, e.idle = t.now(), e.put
-	e.list.MoveToBack(el)
+	rank := e.rank
+	if rank == answered {
+		rank = assured
+	}
+	t.rankLocked(el, rank)
 	return e.flow, true
+}
+
+// rankLocked makes el the most recently used of a rank.
+func (t *Table[K, V]) rankLocked(el *list.Element, rank int) {
+	e := el.Value.(*entry[K, V])
+	if e.rank == rank {
+		t.ranks[rank].MoveToBack(el)
+		return
+	}
+	t.ranks[e.rank].Remove(el)
+	e.rank = rank
+	t.entries[e.key] = t.ranks[rank].PushBack(e)
+}
+
+// victimLocked is whom a full table gives up.
+func (t *Table[K, V]) victimLocked() *list.Element {
+	if el := t.ranks[fresh].Front(); el != nil && t.ranks[fresh].Len() > t.max/freshShare {
+		return el
+	}
+	if el := t.ranks[answered].Front(); el != nil {
+		return el
+	}
+	if el := t.ranks[assured].Front(); el != nil {
+		return el
+	}
+	return t.ranks[fresh].Front()
 }
 
 // Put adds a fresh flow that ends when it has not been used for idle. A flow
@@ -87,13 +122,9 @@ func (t *Table[K, V]) Put(key K, flow V, idle time.Duration) {
 		gone = append(gone, t.removeLocked(el))
 	}
 	if len(t.entries) >= t.max {
-		victim := t.fresh.Front()
-		if victim == nil {
-			victim = t.answered.Front()
-		}
-		gone = append(gone, t.removeLocked(victim))
+		gone = append(gone, t.removeLocked(t.victimLocked()))
 	}
-	t.entries[key] = t.fresh.PushBack(&entry[K, V]{key: key, flow: flow, put: idle, idle: idle, used: t.now(), list: t.fresh})
+	t.entries[key] = t.ranks[fresh].PushBack(&entry[K, V]{key: key, flow: flow, put: idle, idle: idle, used: t.now()})
 	if t.timer == nil {
 		t.timer = time.AfterFunc(tick, t.expire)
 	}
@@ -114,13 +145,7 @@ func (t *Table[K, V]) Answered(key K, idle time.Duration) {
 	}
 	e := el.Value.(*entry[K, V])
 	e.used, e.idle = t.now(), idle
-	if e.list == t.fresh {
-		t.fresh.Remove(el)
-		e.list = t.answered
-		t.entries[key] = t.answered.PushBack(e)
-		return
-	}
-	t.answered.MoveToBack(el)
+	t.rankLocked(el, max(e.rank, answered))
 }
 
 // Remove ends key's flow.
@@ -163,7 +188,7 @@ func (t *Table[K, V]) Close() {
 
 func (t *Table[K, V]) removeLocked(el *list.Element) V {
 	e := el.Value.(*entry[K, V])
-	e.list.Remove(el)
+	t.ranks[e.rank].Remove(el)
 	delete(t.entries, e.key)
 	return e.flow
 }

@@ -116,3 +116,48 @@ func TestTableGetRestoresIdle(t *testing.T) {
 		t.Errorf("ended %v, want [1] after 240 s", *gone)
 	}
 }
+
+// A storm of answered queries pushes out no conversation.
+func TestTableKeepsAssured(t *testing.T) {
+	tab, _, gone := newTest(16)
+	defer tab.Close()
+	tab.Put("live", 1, time.Hour)
+	tab.Answered("live", time.Hour)
+	tab.Get("live")
+	for i := range 1000 {
+		key := string(rune('α' + i))
+		tab.Put(key, 100+i, time.Hour)
+		tab.Answered(key, time.Hour)
+	}
+	if slices.Contains(*gone, 1) {
+		t.Error("a storm pushed out a flow that was in use")
+	}
+	if n := tab.Len(); n != 16 {
+		t.Errorf("%d flows, want 16", n)
+	}
+}
+
+// In a table of assured flows new ones still have time to be answered.
+func TestTableHasRoomForFresh(t *testing.T) {
+	tab, _, gone := newTest(16)
+	defer tab.Close()
+	for i := range 16 {
+		key := string(rune('a' + i))
+		tab.Put(key, i, time.Hour)
+		tab.Answered(key, time.Hour)
+		tab.Get(key)
+	}
+	tab.Put("new", 100, time.Hour)
+	tab.Put("newer", 101, time.Hour)
+	if want := []int{0, 1}; !slices.Equal(*gone, want) {
+		t.Errorf("ended %v, want %v: two of 16 places are for new flows", *gone, want)
+	}
+	tab.Put("newest", 102, time.Hour)
+	if want := []int{0, 1, 2}; !slices.Equal(*gone, want) {
+		t.Errorf("ended %v, want %v", *gone, want)
+	}
+	tab.Put("last", 103, time.Hour)
+	if want := []int{0, 1, 2, 100}; !slices.Equal(*gone, want) {
+		t.Errorf("ended %v, want %v: new flows have more than their share", *gone, want)
+	}
+}
