@@ -26,6 +26,8 @@ type Config struct {
 	Outbound4           Outbound
 	Outbound6           Outbound
 
+	DNS DNS
+
 	// ResolvConf is the path of resolv.conf(5) that the DNS relay follows.
 	ResolvConf string
 }

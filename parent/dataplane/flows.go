@@ -4,11 +4,11 @@ package dataplane
 type Flows struct {
 	TCP  int // connections, those that are being made included
 	UDP  int // guest addresses and ports with a host socket
-	DNS  int // sockets of the relay
+	DNS  int // sockets of the relay, and connections to the nameserver
 	Echo int // ping sockets
 }
 
 // Flows counts.
 func (p *Plane) Flows() Flows {
-	return Flows{TCP: p.tcp.Len(), UDP: p.udp.Len(), DNS: p.relay.Len(), Echo: p.echo.Len()}
+	return Flows{TCP: p.tcp.Len(), UDP: p.udp.Len(), DNS: p.relay.Len() + p.streams.Len(), Echo: p.echo.Len()}
 }

@@ -35,6 +35,9 @@ type Plane struct {
 	udp    *outbound.UDP
 	echo   *outbound.Echo
 	relay  *dns.Relay
+
+	resolvers *dns.Resolvers
+	streams   *dns.Streams
 	fwd    *hostfwd.Table
 
 	started bool
@@ -75,8 +78,7 @@ func New(cfg Config) (*Plane, error) {
 	}
 	sender := datagram.New(p.link)
 	limits := limitsOf(descriptors())
-	resolvers := dns.NewResolvers(cfg.ResolvConf)
-	p.relay = dns.NewRelay(resolvers, p.poller, sender, limits.dns)
+	p.newNameserver(cfg, source, sender, limits.dns)
 	p.echo = outbound.NewEcho(outbound.EchoConfig{
 		Policy: policy, Source: source, Poller: p.poller, Worker: p.worker, Sender: sender,
 		Max: limits.ping,
@@ -87,7 +89,7 @@ func New(cfg Config) (*Plane, error) {
 	})
 	p.tcp = outbound.NewTCP(outbound.TCPConfig{
 		Stack: p.stack, Policy: policy, Source: source, Poller: p.poller, Worker: p.worker, Sender: sender,
-		Resolver: resolvers.First,
+		Nameserver: p.streams.Connect,
 	})
 	ports, conns := forwarding(descriptors())
 	p.fwd = hostfwd.New(hostfwd.Config{
@@ -139,6 +141,7 @@ func (p *Plane) Close() {
 	p.udp.Close()
 	p.echo.Close()
 	p.relay.Close()
+	p.streams.Close()
 	p.worker.Close()
 	p.poller.Close()
 	if p.started {

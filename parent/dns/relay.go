@@ -1,6 +1,7 @@
 package dns
 
 import (
+	"container/list"
 	"net/netip"
 	"sync"
 	"time"
@@ -8,139 +9,131 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/slirp4netns-go/slirp4netns/parent/datagram"
-	"github.com/slirp4netns-go/slirp4netns/parent/flowtable"
-	"github.com/slirp4netns-go/slirp4netns/parent/hostsock"
 	"github.com/slirp4netns-go/slirp4netns/parent/poll"
 )
 
+// Times of the relay.
 const (
-	// idle is how long a socket waits for an answer to the last query.
-	idle = 10 * time.Second
-	// maxFlows bounds the sockets of a storm of queries.
-	maxFlows = 1024
+	// failover is how long a resolver has to answer before the next one is
+	// asked too. With one that is down the guest still has its answer within
+	// a second; most names are found in far less.
+	failover = 750 * time.Millisecond
+	// patience is how long the answer to a query that was sent to all
+	// resolvers may take. The C library asks again after 5 s.
+	patience = 10 * time.Second
+	// linger is how long the sockets of a port of the guest are kept after
+	// its last query, for late answers: they tell which resolvers work.
+	linger = 2 * time.Second
 )
 
-// Relay carries queries over UDP.
-type Relay struct {
-	resolvers *Resolvers
-	poller    *poll.Poller
-	sender    *datagram.Sender
-	table     *flowtable.Table[netip.AddrPort, *flow]
+// Bounds of the relay.
+const (
+	// maxSockets bounds the sockets of a storm of queries.
+	maxSockets = 1024
+	// maxQueries bounds the queries that wait.
+	maxQueries = 2048
+	// maxKept is the size in bytes of queries that are kept to be sent again:
+	// what fits in a datagram everywhere (DNS flag day 2020).
+	maxKept = 1232
+)
+
+// Sender sends datagrams to the guest; *datagram.Sender is one.
+type Sender interface {
+	UDP(src, dst netip.AddrPort, payload []byte, m datagram.Meta)
 }
 
-// NewRelay makes a Relay of at most max sockets; 0: 1024.
-func NewRelay(r *Resolvers, p *poll.Poller, s *datagram.Sender, max int) *Relay {
-	if max == 0 {
-		max = maxFlows
+// RelayConfig is what a Relay works with.
+type RelayConfig struct {
+	Resolvers *Resolvers
+	Names     *Names // may be nil
+	Poller    *poll.Poller
+	Sender    Sender
+	// Unreachable tells the guest that its query, from guest to via, cannot
+	// be delivered.
+	Unreachable func(guest, via netip.AddrPort, query []byte, errno unix.Errno)
+	// Bind chooses the source of a socket that is about to be connected to
+	// an address. It may be nil.
+	Bind func(fd int, dst netip.Addr) error
+	Max  int // sockets at most; 0: 1024
+}
+
+// Relay carries queries over UDP. All that it does under its lock is quick: no
+// call blocks.
+type Relay struct {
+	cfg    RelayConfig
+	health health
+	now    func() time.Time
+
+	mu      sync.Mutex
+	flows   map[endpoints]*flow // guarded by mu
+	busy    *list.List          // guarded by mu; of *flow with queries, oldest use first
+	idle    *list.List          // guarded by mu; of *flow without, longest idle first
+	waiting *list.List          // guarded by mu; of *query that has another resolver or an answer, by deadline
+	last    *list.List          // guarded by mu; of *query that has neither, by deadline
+	sockets int                 // guarded by mu
+	timer   *time.Timer         // guarded by mu; runs tick
+	wake    time.Time           // guarded by mu; when, zero: it does not run
+	closed  bool                // guarded by mu
+}
+
+// NewRelay makes a Relay.
+func NewRelay(cfg RelayConfig) *Relay {
+	if cfg.Max == 0 {
+		cfg.Max = maxSockets
 	}
 	return &Relay{
-		resolvers: r,
-		poller:    p,
-		sender:    s,
-		table:     flowtable.New[netip.AddrPort](max, (*flow).close),
+		cfg:     cfg,
+		now:     time.Now,
+		flows:   make(map[endpoints]*flow),
+		busy:    list.New(),
+		idle:    list.New(),
+		waiting: list.New(),
+		last:    list.New(),
 	}
 }
 
-// flow is a socket that is connected to a resolver, on behalf of one port of
-// the guest.
-type flow struct {
-	relay    *Relay
-	guest    netip.AddrPort
-	via      netip.AddrPort // the nameserver's address that the guest asked
-	resolver netip.AddrPort
-	fd       int
-	token    poll.Token
-
-	life   sync.RWMutex // held for reading while fd is used
-	closed bool         // guarded by life
-}
-
-// Query sends the guest's query on. It does not block.
-func (r *Relay) Query(guest, via netip.AddrPort, query []byte) {
-	resolver, ok := r.resolvers.First()
-	if !ok {
+// Query relays the guest's query, which it sent from guest to via. It does not
+// block, and does not keep msg.
+func (r *Relay) Query(guest, via netip.AddrPort, msg []byte) {
+	if !isQuery(msg) {
 		return
 	}
-	f, ok := r.table.Get(guest)
-	if !ok || f.resolver != resolver || f.via != via {
-		var err error
-		if f, err = r.open(guest, via, resolver); err != nil {
-			return // the guest asks again
-		}
-		r.table.Put(guest, f, idle)
-	}
-	f.send(query)
-}
-
-// open makes a connected socket. The kernel draws its port at random.
-func (r *Relay) open(guest, via, resolver netip.AddrPort) (*flow, error) {
-	fd, err := unix.Socket(hostsock.Family(resolver.Addr()), unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Connect(fd, hostsock.Sockaddr(resolver)); err != nil {
-		unix.Close(fd)
-		return nil, err
-	}
-	f := &flow{relay: r, guest: guest, via: via, resolver: resolver, fd: fd}
-	f.life.Lock() // an event may come before the token is stored
-	defer f.life.Unlock()
-	token, err := r.poller.Add(fd, poll.In, f)
-	if err != nil {
-		unix.Close(fd)
-		return nil, err
-	}
-	f.token = token
-	return f, nil
-}
-
-func (f *flow) send(query []byte) {
-	f.life.RLock()
-	defer f.life.RUnlock()
-	if f.closed {
+	if answer, ok := r.cfg.Names.Answer(msg); ok {
+		r.cfg.Sender.UDP(via, guest, answer, datagram.Meta{})
 		return
 	}
-	if errno := hostsock.SendTo(f.fd, query, netip.AddrPort{}, nil); errno == unix.ECONNREFUSED {
-		// The error of an earlier query; this one has not been sent.
-		hostsock.SendTo(f.fd, query, netip.AddrPort{}, nil)
-	}
-}
-
-// close ends the flow. It waits for whoever uses the socket.
-func (f *flow) close() {
-	f.life.Lock()
-	defer f.life.Unlock()
-	f.closed = true
-	f.relay.poller.Remove(f.fd, f.token)
-	unix.Close(f.fd)
-}
-
-// HandleEvents implements poll.Handler: answers go to the guest.
-func (f *flow) HandleEvents(uint32) {
-	f.life.RLock()
-	defer f.life.RUnlock()
-	if f.closed {
+	resolvers := r.cfg.Resolvers.List()
+	if len(resolvers) == 0 {
+		r.cfg.Unreachable(guest, via, msg, unix.ENETUNREACH)
 		return
 	}
-	b := buffers.Get().(*[hostsock.MaxDatagram]byte)
-	defer buffers.Put(b)
-	for {
-		n, _, errno := hostsock.RecvFrom(f.fd, b[:])
-		switch errno {
-		case 0:
-			f.relay.sender.UDP(f.via, f.guest, b[:n], datagram.Meta{})
-		case unix.ECONNREFUSED:
-			// Taken note of by reading it.
-		default:
-			return
-		}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return
 	}
+	now := r.now()
+	order, probe := r.health.order(resolvers, now)
+	q := r.queryLocked(endpoints{guest, via}, messageID(msg))
+	r.startLocked(q, order, probe, msg, now)
 }
-
-var buffers = sync.Pool{New: func() any { return new([hostsock.MaxDatagram]byte) }}
 
 // Len is the number of sockets.
-func (r *Relay) Len() int { return r.table.Len() }
+func (r *Relay) Len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sockets
+}
 
-// Close ends all flows.
-func (r *Relay) Close() { r.table.Close() }
+// Close forgets all queries.
+func (r *Relay) Close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	if r.timer != nil {
+		r.timer.Stop()
+	}
+	for _, f := range r.flows {
+		r.closeLocked(f)
+	}
+}

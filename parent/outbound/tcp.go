@@ -45,9 +45,9 @@ type TCPConfig struct {
 	Poller *poll.Poller
 	Worker *poll.Worker
 	Sender *datagram.Sender
-	// Resolver is where a query to the nameserver goes. It reports false
-	// when there is none.
-	Resolver func() (netip.AddrPort, bool)
+	// Nameserver makes a connection to the nameserver: a stream socket that
+	// does not block.
+	Nameserver func() (int, unix.Errno)
 }
 
 // NewTCP takes over all TCP of the stack that has no endpoint.
@@ -85,17 +85,17 @@ func (t *TCP) handlePacket(id stack.TransportEndpointID, pkt *stack.PacketBuffer
 	}
 	dst := guestAddrPort(id.LocalAddress, id.LocalPort)
 	host, v := t.cfg.Policy.Route(dst)
-	if v == Relay {
-		var ok bool
-		if host, ok = t.cfg.Resolver(); ok {
-			v = Allow
-		}
-	}
-	if v != Allow {
+	if v == Unreachable {
 		t.unreachable(pkt, datagram.CodeNetUnreachable)
 		return true
 	}
-	f, errno := t.dial(id, host)
+	var f *flow
+	var errno unix.Errno
+	if v == Relay {
+		f, errno = t.dialNameserver(id)
+	} else {
+		f, errno = t.dial(id, host)
+	}
 	if errno != 0 {
 		t.refuse(id, pkt, errno)
 		return true

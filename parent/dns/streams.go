@@ -1,0 +1,174 @@
+package dns
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// maxStreams bounds the connections of guests at one time.
+	maxStreams = 256
+	// streamIdle is how long a connection is kept without a message (RFC
+	// 7766, section 6.2.3: resolvers close theirs after a few seconds).
+	streamIdle = 60 * time.Second
+	// streamFailover is how long a resolver has to accept a connection
+	// before the next one is tried, streamPatience what the last one has.
+	streamFailover = time.Second
+	streamPatience = 5 * time.Second
+)
+
+// StreamsConfig is what Streams work with.
+type StreamsConfig struct {
+	Resolvers *Resolvers
+	Names     *Names // may be nil
+	// Bind chooses the source of a socket that is about to be connected to
+	// an address. It may be nil.
+	Bind func(fd int, dst netip.Addr) error
+	Max  int // connections at most; 0: 256
+}
+
+// Streams carry queries over TCP.
+type Streams struct {
+	cfg    StreamsConfig
+	health health
+
+	mu     sync.Mutex
+	open   map[*stream]struct{} // guarded by mu
+	closed bool                 // guarded by mu
+}
+
+// NewStreams makes Streams.
+func NewStreams(cfg StreamsConfig) *Streams {
+	if cfg.Max == 0 {
+		cfg.Max = maxStreams
+	}
+	return &Streams{cfg: cfg, open: make(map[*stream]struct{})}
+}
+
+// Connect makes a connection for a guest and returns the guest's end of it, a
+// stream socket that does not block. It does not wait for a resolver, which is
+// connected to when there is a query. It fails with ENETUNREACH when there is
+// no resolver at all.
+func (s *Streams) Connect() (int, unix.Errno) {
+	if s.cfg.Names == nil && len(s.cfg.Resolvers.List()) == 0 {
+		return -1, unix.ENETUNREACH
+	}
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return -1, errnoOf(err)
+	}
+	f := os.NewFile(uintptr(fds[1]), "dns")
+	c, err := net.FileConn(f)
+	f.Close()
+	if err != nil {
+		unix.Close(fds[0])
+		return -1, errnoOf(err)
+	}
+	if !s.serve(c.(*net.UnixConn)) {
+		c.Close()
+		unix.Close(fds[0])
+		return -1, unix.ENETUNREACH
+	}
+	return fds[0], 0
+}
+
+// serve runs a connection. It reports false after Close.
+func (s *Streams) serve(c *net.UnixConn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	if len(s.open) >= s.cfg.Max {
+		s.evictLocked()
+	}
+	st := &stream{streams: s, guest: c, used: time.Now()}
+	st.idle = time.AfterFunc(streamIdle, st.close)
+	s.open[st] = struct{}{}
+	go st.run()
+	return true
+}
+
+// evictLocked ends the connection whose last message is longest ago.
+func (s *Streams) evictLocked() {
+	var victim *stream
+	for st := range s.open {
+		if victim == nil || st.lastUse().Before(victim.lastUse()) {
+			victim = st
+		}
+	}
+	delete(s.open, victim)
+	go victim.close()
+}
+
+// forget drops a connection that has ended.
+func (s *Streams) forget(st *stream) {
+	s.mu.Lock()
+	delete(s.open, st)
+	s.mu.Unlock()
+}
+
+// Len is the number of connections.
+func (s *Streams) Len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.open)
+}
+
+// Close ends all connections.
+func (s *Streams) Close() {
+	s.mu.Lock()
+	s.closed = true
+	all := make([]*stream, 0, len(s.open))
+	for st := range s.open {
+		all = append(all, st)
+	}
+	s.mu.Unlock()
+	for _, st := range all {
+		st.close()
+	}
+}
+
+// dial connects to the first resolver that accepts.
+func (s *Streams) dial() (net.Conn, error) {
+	list := s.cfg.Resolvers.List()
+	order, probe := s.health.order(list, time.Now())
+	if probe.IsValid() {
+		go func() { // nobody waits to learn whether it is back
+			if c, err := s.dialOne(probe, streamPatience); err == nil {
+				c.Close()
+			}
+		}()
+	}
+	err := errors.New("dns: no resolver")
+	for i, a := range order {
+		wait := streamFailover
+		if i == len(order)-1 {
+			wait = streamPatience
+		}
+		var c net.Conn
+		if c, err = s.dialOne(a, wait); err == nil {
+			return c, nil
+		}
+	}
+	return nil, err
+}
+
+// dialOne connects to a resolver, and notes whether it accepts.
+func (s *Streams) dialOne(a netip.AddrPort, wait time.Duration) (net.Conn, error) {
+	d := net.Dialer{Timeout: wait, Control: s.control(a.Addr())}
+	start := time.Now()
+	c, err := d.Dial("tcp", a.String())
+	if err != nil {
+		s.health.failed(a, start, time.Now())
+		return nil, err
+	}
+	s.health.answered(a, time.Now())
+	return c, nil
+}
