@@ -214,8 +214,11 @@ func (e *Endpoint) SetOnCloseAction(func()) {}
 func (e *Endpoint) Close() {
 	if e.file != nil {
 		e.closed.Store(true)
-		e.life.Lock() // nobody writes to a number that is another's by then
-		defer e.life.Unlock()
+		// Whoever is writing finishes first, and nobody writes from then
+		// on: the number may be another's soon.
+		e.life.Lock()
+		//lint:ignore SA2001 that was the wait
+		e.life.Unlock()
 		e.file.Close()
 	}
 }

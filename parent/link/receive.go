@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -28,6 +29,11 @@ const copyLimit = 16 << 10
 // largest chunk that gVisor pools, which holds any IP packet.
 const viewSize = 64 << 10
 
+// turn is how many frames are read before others have their turn: where one
+// thread runs everything, a guest that sends without end would keep them from
+// it for the 10 ms that the runtime lets a goroutine run.
+const turn = 32
+
 // Run reads frames until the device is gone (ErrGone) or Close (nil).
 func (e *Endpoint) Run() error {
 	rc, err := e.file.SyscallConn()
@@ -38,7 +44,10 @@ func (e *Endpoint) Run() error {
 	defer func() { r.view.Release() }()
 	var failed error
 	err = rc.Read(func(fd uintptr) bool {
-		for {
+		for n := 1; ; n++ {
+			if n%turn == 0 {
+				runtime.Gosched()
+			}
 			if e.closed.Load() {
 				return true // Close waits for us, and a flood does not end
 			}

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -177,6 +178,99 @@ func TestExitFD(t *testing.T) {
 }
 
 // TestExitFDIsNone: one that is not open ends us at once, after the start.
+// TestFloodDoesNotHoldTheEnd: a guest that sends without end does not keep us
+// from ending.
+func TestFloodDoesNotHoldTheEnd(t *testing.T) {
+	for _, how := range []string{"exit-fd", "SIGTERM"} {
+		t.Run(how, func(t *testing.T) {
+			g := lab.NewGuest(t, lab.GuestOptions{})
+			s := g.Slirp(t, "-c")
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			for range 4 {
+				c, err := g.Dial("udp4", "198.51.100.2:9", commandTimeout)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				go func() {
+					for b := make([]byte, 100); ctx.Err() == nil; {
+						c.Write(b)
+					}
+				}()
+			}
+			time.Sleep(300 * time.Millisecond)
+			if how == "SIGTERM" {
+				s.Process.Signal(unix.SIGTERM)
+				if state := s.Wait(endTimeout); state == nil || state.Sys().(syscall.WaitStatus).Signal() != unix.SIGTERM {
+					t.Errorf("ended with %v, want SIGTERM", state)
+				}
+				return
+			}
+			s.Stop()
+		})
+	}
+}
+
+// TestHandshakesThatAreNotOpen: a number that the caller did not open is not
+// taken for whatever has it by then.
+func TestHandshakesThatAreNotOpen(t *testing.T) {
+	g := lab.NewGuest(t, lab.GuestOptions{})
+	for fd := 3; fd <= 12; fd++ {
+		n := strconv.Itoa(fd)
+		ctx, cancel := context.WithTimeout(t.Context(), endTimeout)
+		cmd := lab.Command(ctx, g.UID, lab.Binary, "-c", "-r", n, "-e", n, strconv.Itoa(g.PID), "tap"+n)
+		out, err := cmd.CombinedOutput()
+		cancel()
+		if err != nil || !strings.Contains(string(out), "ready-fd "+n+": Bad file descriptor\n") ||
+			!strings.HasSuffix(string(out), "exitfd event\ndo_slirp is exiting\n") {
+			t.Errorf("fd %d: %v\n%s", fd, err, out)
+		}
+	}
+}
+
+// TestSignalWhileBlocked: a stage that waits for the caller does not hold a
+// signal.
+func TestSignalWhileBlocked(t *testing.T) {
+	g := lab.NewGuest(t, lab.GuestOptions{})
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	// The banner does not fit in. Fd makes the descriptor blocking.
+	fd := int(w.Fd())
+	if err := unix.SetNonblock(fd, true); err != nil {
+		t.Fatal(err)
+	}
+	for full := make([]byte, 4096); err == nil; {
+		_, err = unix.Write(fd, full)
+	}
+	if err := unix.SetNonblock(fd, false); err != nil {
+		t.Fatal(err)
+	}
+	cmd := lab.Command(t.Context(), g.UID, lab.Binary, "-c", strconv.Itoa(g.PID), "tap0")
+	cmd.Stdout = w
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(500 * time.Millisecond)
+	cmd.Process.Signal(unix.SIGTERM)
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case <-ended:
+		if sig := cmd.ProcessState.Sys().(syscall.WaitStatus).Signal(); sig != unix.SIGTERM {
+			t.Errorf("ended with %v, want SIGTERM", cmd.ProcessState)
+		}
+	case <-time.After(endTimeout):
+		cmd.Process.Kill()
+		<-ended
+		t.Error("SIGTERM did not end it")
+	}
+}
+
 func TestExitFDIsNone(t *testing.T) {
 	g := lab.NewGuest(t, lab.GuestOptions{})
 	lab.RequireBinary(t)
