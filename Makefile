@@ -11,7 +11,8 @@ ROUNDS    ?= 5
 ARCHES := amd64 arm64 arm riscv64 ppc64le s390x
 
 MODULE  := github.com/slirp4netns-go/slirp4netns
-COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)$(shell git diff --quiet HEAD 2>/dev/null || echo -dirty)
+COMMIT  := $(shell git rev-parse HEAD 2>/dev/null && { git diff --quiet HEAD 2>/dev/null || echo -dirty; })
+COMMIT  := $(if $(COMMIT),$(subst $() ,,$(COMMIT)),unknown)
 # The ELF entry point of ipc/door; a program linked without it says so.
 DOOR    := _slirp4netns_door
 LDFLAGS := -s -w -E $(DOOR) -X main.commit=$(COMMIT)

@@ -8,7 +8,12 @@ complain() {
 	status=1
 }
 
-unformatted=$(gofmt -l $(git ls-files '*.go'))
+files=$(git ls-files '*.go')
+if [ -z "$files" ]; then
+	echo "lint: git names no file to look at: run this in a clone that git trusts" >&2
+	exit 1
+fi
+unformatted=$(gofmt -l $files)
 [ -z "$unformatted" ] || complain "run gofmt -w on:" "$unformatted"
 
 skipped=$(git grep -nE '\bt\.Skip(f|Now)?\(' -- '*_test.go')
@@ -16,4 +21,6 @@ skipped=$(git grep -nE '\bt\.Skip(f|Now)?\(' -- '*_test.go')
 
 undocumented=$(go list -f '{{if and .GoFiles (not .Doc)}}{{.ImportPath}}{{end}}' ./...)
 [ -z "$undocumented" ] || complain "packages without a doc comment:" "$undocumented"
+untidy=$(go mod tidy -diff 2>&1)
+[ -z "$untidy" ] || complain "run go mod tidy:" "$untidy"
 exit $status

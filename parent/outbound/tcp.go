@@ -61,7 +61,8 @@ func NewTCP(cfg TCPConfig) *TCP {
 		answered:   list.New(),
 		flows:      make(map[*flow]struct{}),
 	}
-	t.fwd = tcp.NewForwarder(cfg.Stack, 0, 2*maxConnecting, t.handshake)
+	// More than pending lets in, or a SYN could be swallowed with its flow.
+	t.fwd = tcp.NewForwarder(cfg.Stack, 0, 4*maxConnecting, t.handshake)
 	cfg.Stack.SetTransportProtocolHandler(tcp.ProtocolNumber, t.handlePacket)
 	return t
 }
