@@ -11,11 +11,17 @@ type Outbound struct {
 // Config is what the data plane needs to know, and no more: no namespace, no
 // process, no path but resolv.conf's.
 type Config struct {
+	Version string // of the program, for the control socket
+
 	MTU        uint32
 	Network    netip.Prefix // the guest's IPv4 network
 	Gateway    netip.Addr   // the host as the guest sees it
 	Nameserver netip.Addr   // the DNS relay
 	EnableIPv6 bool
+	// The same for IPv6, if it is enabled. Network6 has 64 bits.
+	Network6    netip.Prefix
+	Gateway6    netip.Addr
+	Nameserver6 netip.Addr
 	// FirstLease is the guest that a forward to 0.0.0.0 leads to, and
 	// Recommended the one that a forward without an address does.
 	FirstLease  netip.Addr

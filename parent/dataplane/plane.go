@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync/atomic"
+	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
@@ -22,8 +24,11 @@ import (
 // side of the socket that we were given was closed.
 var ErrTapGone = errors.New("the TAP device is gone")
 
-// minMTU is the smallest MTU in bytes that IPv4 works with (RFC 791).
-const minMTU = 68
+// The smallest MTUs in bytes that IPv4 and IPv6 work with (RFC 791, RFC 8200).
+const (
+	minMTU  = 68
+	MinMTU6 = header.IPv6MinimumMTU
+)
 
 // Plane is a data plane.
 type Plane struct {
@@ -38,7 +43,13 @@ type Plane struct {
 
 	resolvers *dns.Resolvers
 	streams   *dns.Streams
-	fwd    *hostfwd.Table
+	fwd       *hostfwd.Table
+
+	cfg      Config
+	since    time.Time
+	features atomic.Pointer[tun.Features] // of the device; nil before Start
+
+	ipv6 *ipv6 // nil without
 
 	started bool
 	ended   chan error // the first part that ended, and why
@@ -49,7 +60,10 @@ func New(cfg Config) (*Plane, error) {
 	if cfg.MTU < minMTU {
 		return nil, fmt.Errorf("an MTU of %d bytes is below the minimum of IPv4, %d", cfg.MTU, minMTU)
 	}
-	p := &Plane{worker: poll.NewWorker(), ended: make(chan error, 3)}
+	if cfg.EnableIPv6 && cfg.MTU < MinMTU6 {
+		return nil, fmt.Errorf("an MTU of %d bytes is below the minimum of IPv6, %d", cfg.MTU, MinMTU6)
+	}
+	p := &Plane{cfg: cfg, since: time.Now(), worker: poll.NewWorker(), ended: make(chan error, 3)}
 	var err error
 	if p.poller, err = poll.New(); err != nil {
 		return nil, err
@@ -58,25 +72,36 @@ func New(cfg Config) (*Plane, error) {
 		MTU:     cfg.MTU,
 		Addrs:   []netip.Addr{cfg.Gateway, cfg.Nameserver},
 		IPv6:    cfg.EnableIPv6,
+		Addrs6:  cfg.addrs6(),
 		Receive: p.receive,
 	})
-	if p.stack, err = newStack(p.link, cfg.Gateway, cfg.Network.Bits()); err != nil {
+	if p.stack, err = newStack(p.link, &cfg); err != nil {
 		p.poller.Close()
 		return nil, err
 	}
 	policy := &outbound.Policy{
 		Gateway:             cfg.Gateway,
 		Nameserver:          cfg.Nameserver,
+		Gateway6:            cfg.Gateway6,
+		Nameserver6:         cfg.Nameserver6,
+		Network6:            cfg.Network6,
+		LinkLocal6:          cfg.linkLocal6(),
 		DisableHostLoopback: cfg.DisableHostLoopback,
 		DisableDNS:          cfg.DisableDNS,
 	}
-	source := outbound.NewSource(cfg.Outbound4.Addr, cfg.Outbound4.Interface)
+	source := outbound.Sources{
+		IPv4: outbound.NewSource(cfg.Outbound4.Addr, cfg.Outbound4.Interface),
+		IPv6: outbound.NewSource(cfg.Outbound6.Addr, cfg.Outbound6.Interface),
+	}
 	if err := source.Check(); err != nil {
 		p.poller.Close()
 		p.stack.Close()
 		return nil, err
 	}
 	sender := datagram.New(p.link)
+	if cfg.EnableIPv6 {
+		p.ipv6 = newIPv6(cfg, sender)
+	}
 	limits := limitsOf(descriptors())
 	p.newNameserver(cfg, source, sender, limits.dns)
 	p.echo = outbound.NewEcho(outbound.EchoConfig{
@@ -109,6 +134,11 @@ func (p *Plane) Start(fd int, f tun.Features) error {
 		return err
 	}
 	p.started = true
+	f.Offload = p.link.Offload()
+	p.features.Store(&f)
+	if p.ipv6 != nil {
+		p.ipv6.router.Start()
+	}
 	go func() { p.ended <- p.poller.Run() }()
 	go p.worker.Run()
 	go func() {
@@ -136,6 +166,9 @@ func (p *Plane) Wait(ctx context.Context) error {
 
 // Close ends all flows and closes the device.
 func (p *Plane) Close() {
+	if p.ipv6 != nil {
+		p.ipv6.router.Close()
+	}
 	p.fwd.Close()
 	p.tcp.Close()
 	p.udp.Close()
@@ -151,6 +184,9 @@ func (p *Plane) Close() {
 
 // receive takes from the link what netstack shall not see.
 func (p *Plane) receive(pkt link.Packet) bool {
+	if pkt.V6() {
+		return p.receive6(pkt)
+	}
 	switch pkt.Proto {
 	case header.UDPProtocolNumber:
 		if !p.fwd.HandleUDP(pkt) {
@@ -172,22 +208,4 @@ func (p *Plane) receive(pkt link.Packet) bool {
 func isError(pkt link.Packet) bool {
 	icmp := pkt.Bytes[pkt.HdrLen:]
 	return len(icmp) >= header.ICMPv4MinimumSize && header.ICMPv4(icmp).Type() == header.ICMPv4DstUnreachable
-}
-
-// takeReassembled takes what arrived in fragments, and so was left to
-// netstack to reassemble.
-func (p *Plane) takeReassembled() {
-	p.stack.SetTransportProtocolHandler(header.UDPProtocolNumber, p.reassembled)
-	p.stack.SetTransportProtocolHandler(header.ICMPv4ProtocolNumber, p.reassembled)
-}
-
-func (p *Plane) reassembled(_ stack.TransportEndpointID, pkt *stack.PacketBuffer) bool {
-	v := pkt.ToView()
-	defer v.Release()
-	q := link.Packet{Bytes: v.AsSlice(), Proto: pkt.TransportProtocolNumber, HdrLen: len(pkt.NetworkHeader().Slice())}
-	if !link.ChecksumOK(q) {
-		p.link.Stats().BadChecksum.Add(1)
-		return true
-	}
-	return p.receive(q)
 }

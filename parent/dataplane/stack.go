@@ -7,7 +7,8 @@ import (
 	"gvisor.dev/gvisor/pkg/log"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
-	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
+	netipv4 "gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
+	netipv6 "gvisor.dev/gvisor/pkg/tcpip/network/ipv6"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/icmp"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
@@ -41,12 +42,21 @@ const (
 //
 // netstack's own remarks about packets are not for anybody's stderr: the guest
 // could fill it.
-func newStack(ep stack.LinkEndpoint, gateway netip.Addr, prefixLen int) (*stack.Stack, error) {
+func newStack(ep stack.LinkEndpoint, cfg *Config) (*stack.Stack, error) {
 	log.SetLevel(log.Warning)
-	s := stack.New(stack.Options{
-		NetworkProtocols:   []stack.NetworkProtocolFactory{ipv4.NewProtocol},
+	opts := stack.Options{
+		NetworkProtocols:   []stack.NetworkProtocolFactory{netipv4.NewProtocol},
 		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol, icmp.NewProtocol4},
-	})
+	}
+	addrs := []netip.Prefix{netip.PrefixFrom(cfg.Gateway, cfg.Network.Bits())}
+	routes := []tcpip.Route{{Destination: header.IPv4EmptySubnet, NIC: nicID}}
+	if cfg.EnableIPv6 {
+		opts.NetworkProtocols = append(opts.NetworkProtocols, netipv6.NewProtocol)
+		opts.TransportProtocols = append(opts.TransportProtocols, icmp.NewProtocol6)
+		addrs = append(addrs, netip.PrefixFrom(cfg.Gateway6, cfg.Network6.Bits()))
+		routes = append(routes, tcpip.Route{Destination: header.IPv6EmptySubnet, NIC: nicID})
+	}
+	s := stack.New(opts)
 	buffers := tcpip.TCPReceiveBufferSizeRangeOption{Min: tcp.MinBufferSize, Default: tcpBuffer, Max: tcpBuffer}
 	sendBuffers := tcpip.TCPSendBufferSizeRangeOption{Min: tcp.MinBufferSize, Default: tcpBuffer, Max: tcpBuffer}
 	sack := tcpip.TCPSACKEnabled(true)
@@ -68,14 +78,27 @@ func newStack(ep stack.LinkEndpoint, gateway netip.Addr, prefixLen int) (*stack.
 	if err := s.SetSpoofing(nicID, true); err != nil {
 		return nil, fmt.Errorf("dataplane: spoofing: %s", err)
 	}
-	// The source of the errors that netstack finds itself.
+	for _, a := range addrs {
+		if err := addAddress(s, a); err != nil {
+			return nil, err
+		}
+	}
+	s.SetRouteTable(routes)
+	return s, nil
+}
+
+// addAddress gives s an address, the source of the errors that netstack finds
+// itself.
+func addAddress(s *stack.Stack, a netip.Prefix) error {
 	addr := tcpip.ProtocolAddress{
-		Protocol:          ipv4.ProtocolNumber,
-		AddressWithPrefix: tcpip.AddressWithPrefix{Address: tcpip.AddrFrom4(gateway.As4()), PrefixLen: prefixLen},
+		Protocol:          netipv6.ProtocolNumber,
+		AddressWithPrefix: tcpip.AddressWithPrefix{Address: tcpip.AddrFromSlice(a.Addr().AsSlice()), PrefixLen: a.Bits()},
+	}
+	if a.Addr().Is4() {
+		addr.Protocol = netipv4.ProtocolNumber
 	}
 	if err := s.AddProtocolAddress(nicID, addr, stack.AddressProperties{}); err != nil {
-		return nil, fmt.Errorf("dataplane: address %s: %s", gateway, err)
+		return fmt.Errorf("dataplane: address %s: %s", a.Addr(), err)
 	}
-	s.SetRouteTable([]tcpip.Route{{Destination: header.IPv4EmptySubnet, NIC: nicID}})
-	return s, nil
+	return nil
 }

@@ -4,29 +4,26 @@ import (
 	"net/netip"
 
 	"gvisor.dev/gvisor/pkg/tcpip/checksum"
-	"gvisor.dev/gvisor/pkg/tcpip/header"
 
 	"github.com/slirp4netns-go/slirp4netns/parent/datagram"
 	"github.com/slirp4netns-go/slirp4netns/parent/link"
 )
 
-// Handle takes an ICMPv4 message of the guest. It runs on the link's
+// Handle takes an ICMP message of the guest. It runs on the link's
 // goroutine. Only echo requests go anywhere. An address that does not answer
 // the host does not answer the guest: a dead address must look dead.
 func (e *Echo) Handle(p link.Packet) {
 	msg := p.Bytes[p.HdrLen:]
-	if len(msg) < header.ICMPv4MinimumSize || checksum.Checksum(msg, 0) != 0xffff {
+	src, dst := p.Src(), p.Dst()
+	if len(msg) < echoLen || msg[0] != icmpOf(src).request || msg[1] != 0 {
 		return
 	}
-	if h := header.ICMPv4(msg); h.Type() != header.ICMPv4Echo || h.Code() != 0 {
-		return
+	if !p.V6() && checksum.Checksum(msg, 0) != 0xffff {
+		return // that of ICMPv6 was verified before
 	}
-	ip := header.IPv4(p.Bytes)
-	src := netip.AddrFrom4([4]byte(p.Bytes[12:16]))
-	dst := netip.AddrFrom4([4]byte(p.Bytes[16:20]))
 	local := e.cfg.Policy.Local(dst)
-	if expires(ip.TTL(), local) {
-		e.cfg.Sender.Error(datagram.ICMPError{Type: datagram.TypeTimeExceeded, Offender: e.cfg.Policy.Gateway}, p.Bytes)
+	if expires(p.TTL(), local) {
+		e.cfg.Sender.Error(e.cfg.Policy.timeExceeded(p.Bytes), p.Bytes)
 		return
 	}
 	if local {
@@ -41,7 +38,7 @@ func (e *Echo) Handle(p link.Packet) {
 		e.unreachable(datagram.CodeNetUnreachable, p.Bytes)
 		return
 	}
-	if errno := e.ping(src, host.Addr(), msg, p.Bytes); errno != 0 {
+	if errno := e.ping(host.Addr(), msg, p); errno != 0 {
 		if code, ok := icmpCode(errno); ok {
 			e.unreachable(code, p.Bytes)
 		}
@@ -49,5 +46,5 @@ func (e *Echo) Handle(p link.Packet) {
 }
 
 func (e *Echo) unreachable(code uint8, packet []byte) {
-	e.cfg.Sender.Error(datagram.ICMPError{Type: datagram.TypeUnreachable, Code: code, Offender: e.cfg.Policy.Gateway}, packet)
+	e.cfg.Sender.Error(e.cfg.Policy.unreachable(code, packet), packet)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/slirp4netns-go/slirp4netns/parent/datagram"
 	"github.com/slirp4netns-go/slirp4netns/parent/flowtable"
+	"github.com/slirp4netns-go/slirp4netns/parent/link"
 	"github.com/slirp4netns-go/slirp4netns/parent/poll"
 )
 
@@ -22,7 +23,7 @@ const (
 )
 
 // Echo answers echo requests to our addresses and sends others out over ping
-// sockets (SOCK_DGRAM, IPPROTO_ICMP; icmp(7)), or raw ones where those are not
+// sockets (SOCK_DGRAM, IPPROTO_ICMP or IPPROTO_ICMPV6; icmp(7)), or raw ones where those are not
 // allowed (net.ipv4.ping_group_range) but CAP_NET_RAW is there.
 type Echo struct {
 	cfg   EchoConfig
@@ -35,7 +36,7 @@ type Echo struct {
 // EchoConfig is what Echo works with.
 type EchoConfig struct {
 	Policy *Policy
-	Source *Source
+	Source Sources
 	Poller *poll.Poller
 	Worker *poll.Worker
 	Sender *datagram.Sender
@@ -60,9 +61,9 @@ type pingKey struct {
 	id    uint16
 }
 
-// ping sends the guest's request msg, which is that of packet, to host.
-func (e *Echo) ping(guest, host netip.Addr, msg, packet []byte) unix.Errno {
-	key := pingKey{guest: guest, id: binary.BigEndian.Uint16(msg[4:])}
+// ping sends the guest's request msg, which is that of packet p, to host.
+func (e *Echo) ping(host netip.Addr, msg []byte, p link.Packet) unix.Errno {
+	key := pingKey{guest: p.Src(), id: binary.BigEndian.Uint16(msg[4:])}
 	f, ok := e.table.Get(key)
 	if !ok {
 		var errno unix.Errno
@@ -71,16 +72,16 @@ func (e *Echo) ping(guest, host netip.Addr, msg, packet []byte) unix.Errno {
 		}
 		e.table.Put(key, f, pingIdle)
 	}
-	return f.send(msg, host, packet)
+	return f.send(msg, host, p)
 }
 
 // open makes the socket of a new flow.
 func (e *Echo) open(key pingKey) (*pingFlow, unix.Errno) {
-	f := &pingFlow{echo: e, key: key}
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_ICMP)
+	f := &pingFlow{echo: e, key: key, icmp: icmpOf(key.guest), opts: sockoptsOf(key.guest)}
+	fd, err := unix.Socket(f.icmp.family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, f.icmp.proto)
 	if err == unix.EACCES || err == unix.EPROTONOSUPPORT || err == unix.EAFNOSUPPORT {
 		// Without permission for this either, what counts is the first error.
-		if rawFD, id, rawErr := e.openRaw(); rawErr == nil {
+		if rawFD, id, rawErr := e.openRaw(f.icmp); rawErr == nil {
 			f.raw, f.id = true, id
 			fd, err = rawFD, nil
 		}
@@ -88,10 +89,10 @@ func (e *Echo) open(key pingKey) (*pingFlow, unix.Errno) {
 	if err != nil {
 		return nil, errnoOf(err)
 	}
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_RECVERR, 1)
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_RECVTTL, 1)
+	f.opts.set(fd, f.opts.recvErr, 1)
+	f.opts.set(fd, f.opts.recvTTL, 1)
 	f.fd = fd
-	f.last = socketHop(fd)
+	f.last = socketHop(fd, f.opts)
 	f.task.Init(func() { f.HandleEvents(poll.In) })
 	f.life.Lock() // an event may come before the token is stored
 	defer f.life.Unlock()

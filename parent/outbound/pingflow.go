@@ -10,6 +10,7 @@ import (
 
 	"github.com/slirp4netns-go/slirp4netns/parent/datagram"
 	"github.com/slirp4netns-go/slirp4netns/parent/hostsock"
+	"github.com/slirp4netns-go/slirp4netns/parent/link"
 	"github.com/slirp4netns-go/slirp4netns/parent/poll"
 )
 
@@ -17,6 +18,8 @@ import (
 type pingFlow struct {
 	echo  *Echo
 	key   pingKey
+	icmp  *icmp
+	opts  *sockopts
 	fd    int
 	token poll.Token
 	raw   bool
@@ -38,26 +41,26 @@ func (f *pingFlow) close() {
 	f.echo.releaseRaw(f)
 }
 
-// send sends the request msg, which is that of the guest's packet. A ping
+// send sends the request msg, which is that of the guest's packet p. A ping
 // socket puts in an identifier of its own.
-func (f *pingFlow) send(msg []byte, host netip.Addr, packet []byte) unix.Errno {
+func (f *pingFlow) send(msg []byte, host netip.Addr, p link.Packet) unix.Errno {
 	f.life.RLock()
 	defer f.life.RUnlock()
 	if f.closed {
 		return 0
 	}
-	hopOf(header.IPv4(packet), host).apply(f.fd, &f.last)
+	hopOf(p, host).apply(f.fd, f.opts, &f.last)
 	if f.raw {
-		setID(msg, f.id)
-		defer setID(msg, f.key.id) // an error quotes packet
+		f.icmp.setID(msg, f.id)
+		defer f.icmp.setID(msg, f.key.id) // an error quotes p
 	}
 	to := netip.AddrPortFrom(host, 0)
-	ctrl := f.echo.cfg.Source.control(host)
+	ctrl := f.echo.cfg.Source.of(host).control(host)
 	errno := hostsock.SendTo(f.fd, msg, to, ctrl)
 	if errno == 0 || errno == unix.EAGAIN {
 		return errno
 	}
-	if f.drainErrors(packet) {
+	if f.drainErrors(p.Bytes) {
 		if errno == unix.EMSGSIZE {
 			return 0 // the guest has been told the MTU
 		}
@@ -98,13 +101,13 @@ func (f *pingFlow) HandleEvents(events uint32) {
 
 // reply passes on what a host answered.
 func (f *pingFlow) reply(msg []byte, peer netip.Addr, ttl uint8) {
-	if f.raw { // with the IP header
+	if f.raw && f.icmp == icmp4 { // with the IP header
 		if len(msg) < header.IPv4MinimumSize {
 			return
 		}
 		msg = msg[min(len(msg), int(header.IPv4(msg).HeaderLength())):]
 	}
-	if len(msg) < header.ICMPv4MinimumSize || header.ICMPv4(msg).Type() != header.ICMPv4EchoReply {
+	if len(msg) < echoLen || msg[0] != f.icmp.reply {
 		return
 	}
 	binary.BigEndian.PutUint16(msg[icmpIDOffset:], f.key.id)
@@ -137,13 +140,13 @@ func (f *pingFlow) drainErrors(packet []byte) bool {
 // quote builds the beginning of the packet that the guest sent. The error
 // queue gives the request as it left the host, from the header of ICMP on.
 func (f *pingFlow) quote(e hostsock.Error) ([]byte, bool) {
-	if len(e.Payload) < header.ICMPv4MinimumSize {
+	if len(e.Payload) < echoLen {
 		return nil, false
 	}
-	if f.raw && (header.ICMPv4(e.Payload).Type() != header.ICMPv4Echo || header.ICMPv4(e.Payload).Ident() != f.id) {
+	if f.raw && (e.Payload[0] != f.icmp.request || binary.BigEndian.Uint16(e.Payload[icmpIDOffset:]) != f.id) {
 		return nil, false // somebody else's
 	}
 	msg := append([]byte(nil), e.Payload...)
-	setID(msg, f.key.id)
-	return quotePacket(f.key.guest, f.echo.cfg.Policy.GuestView(e.Dst.Addr()), uint8(header.ICMPv4ProtocolNumber), msg), true
+	f.icmp.setID(msg, f.key.id)
+	return quotePacket(f.key.guest, f.echo.cfg.Policy.GuestView(e.Dst.Addr()), uint8(f.icmp.proto), msg), true
 }

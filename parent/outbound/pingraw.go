@@ -1,12 +1,9 @@
 package outbound
 
 import (
-	"encoding/binary"
 	"math/rand/v2"
 
 	"golang.org/x/sys/unix"
-	"gvisor.dev/gvisor/pkg/tcpip/checksum"
-	"gvisor.dev/gvisor/pkg/tcpip/header"
 )
 
 // A raw socket (raw(7)) gets a copy of all ICMP that the host receives, and
@@ -15,13 +12,13 @@ import (
 // filter that lets through only its replies.
 
 // openRaw makes a raw socket that receives echo replies with the identifier id.
-func (e *Echo) openRaw() (fd int, id uint16, err error) {
-	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_ICMP)
+func (e *Echo) openRaw(i *icmp) (fd int, id uint16, err error) {
+	fd, err = unix.Socket(i.family, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, i.proto)
 	if err != nil {
 		return -1, 0, err
 	}
 	id = e.reserveRaw()
-	if err := filterReplies(fd, id); err != nil {
+	if err := i.filterReplies(fd, id); err != nil {
 		unix.Close(fd)
 		e.releaseID(id)
 		return -1, 0, err
@@ -56,13 +53,16 @@ func (e *Echo) releaseRaw(f *pingFlow) {
 }
 
 // filterReplies attaches a classic BPF program (bpf(4)); what it sees begins
-// with the IP header.
-func filterReplies(fd int, id uint16) error {
-	const ipHeaderLength = unix.BPF_LDX | unix.BPF_MSH | unix.BPF_B
+// with the IPv4 header, or with the ICMPv6 one.
+func (i *icmp) filterReplies(fd int, id uint16) error {
+	start := unix.SockFilter{Code: unix.BPF_LDX | unix.BPF_MSH | unix.BPF_B} // the header's length
+	if i == icmp6 {
+		start = unix.SockFilter{Code: unix.BPF_LDX | unix.BPF_IMM}
+	}
 	program := []unix.SockFilter{
-		{Code: ipHeaderLength},
+		start,
 		{Code: unix.BPF_LD | unix.BPF_IND | unix.BPF_B}, // type
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: uint32(header.ICMPv4EchoReply), Jf: 3},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: uint32(i.reply), Jf: 3},
 		{Code: unix.BPF_LD | unix.BPF_IND | unix.BPF_H, K: icmpIDOffset},
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: uint32(id), Jf: 1},
 		{Code: unix.BPF_RET | unix.BPF_K, K: 0xffffffff},
@@ -70,14 +70,4 @@ func filterReplies(fd int, id uint16) error {
 	}
 	return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
 		&unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]})
-}
-
-// icmpIDOffset is where an echo message has its identifier (RFC 792).
-const icmpIDOffset = 4
-
-// setID puts id into the echo message msg.
-func setID(msg []byte, id uint16) {
-	binary.BigEndian.PutUint16(msg[icmpIDOffset:], id)
-	msg[2], msg[3] = 0, 0
-	binary.BigEndian.PutUint16(msg[2:], ^checksum.Checksum(msg, 0))
 }

@@ -1,6 +1,9 @@
 package outbound
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // DNSPort is the port of the nameserver, UDP and TCP (RFC 1035).
 const DNSPort = 53
@@ -19,14 +22,22 @@ const (
 
 // Policy says where the guest's packets may go.
 type Policy struct {
-	Gateway             netip.Addr // the host as the guest sees it
-	Nameserver          netip.Addr // the DNS relay
+	Gateway    netip.Addr // the host as the guest sees it
+	Nameserver netip.Addr // the DNS relay
+
+	// The same for IPv6; the zero values without.
+	Gateway6    netip.Addr
+	Nameserver6 netip.Addr
+	Network6    netip.Prefix // the guest's network
+	LinkLocal6  []netip.Addr // the router's addresses
+
 	DisableHostLoopback bool
 	DisableDNS          bool
 }
 
 var (
 	loopback4  = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	loopback6  = netip.IPv6Loopback()
 	broadcast4 = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 	thisNet4   = netip.PrefixFrom(netip.AddrFrom4([4]byte{}), 8)
 )
@@ -36,13 +47,17 @@ var (
 func (p *Policy) Route(dst netip.AddrPort) (host netip.AddrPort, v Verdict) {
 	a := dst.Addr()
 	switch {
-	case a == p.Nameserver && !p.DisableDNS:
+	case (a == p.Nameserver || a == p.Nameserver6) && !p.DisableDNS:
 		if dst.Port() == DNSPort {
 			return netip.AddrPort{}, Relay
 		}
 		return netip.AddrPort{}, Unreachable
 	case a == p.Gateway, a == broadcast4:
 		a = loopback4
+	case a == p.Gateway6:
+		a = loopback6
+	case a.Is6() && p.onLink6(a):
+		return netip.AddrPort{}, Unreachable
 	case IsHostLoopback(a):
 		// No route leads a guest's packet there; only a crafted frame
 		// does (RFC 1122, section 3.2.1.3). The gateway is the way in.
@@ -56,7 +71,16 @@ func (p *Policy) Route(dst netip.AddrPort) (host netip.AddrPort, v Verdict) {
 
 // Local tells whether a is one of the addresses that this program answers for.
 func (p *Policy) Local(a netip.Addr) bool {
-	return a == p.Gateway || a == p.Nameserver
+	return a == p.Gateway || a == p.Nameserver ||
+		a == p.Gateway6 || a == p.Nameserver6 || slices.Contains(p.LinkLocal6, a)
+}
+
+// onLink6 tells whether an IPv6 address is one that no router forwards packets
+// to: a neighbour of the guest's, or none that packets may have (RFC 4291,
+// sections 2.5.5.2 and 2.7).
+func (p *Policy) onLink6(a netip.Addr) bool {
+	return p.Network6.Contains(a) || a.IsLinkLocalUnicast() || a.Is4In6() ||
+		a.IsInterfaceLocalMulticast() || a.IsLinkLocalMulticast()
 }
 
 // near tells whether a packet to a needs no hop after the guest's.
@@ -65,9 +89,12 @@ func (p *Policy) near(a netip.Addr) bool {
 }
 
 // GuestView is how the guest sees the host's address a: what is on the host's
-// loopback is the gateway to it.
+// loopback, or on its link only, is the gateway to it.
 func (p *Policy) GuestView(a netip.Addr) netip.Addr {
-	if IsHostLoopback(a) {
+	switch {
+	case a.Is6() && (IsHostLoopback(a) || a.IsLinkLocalUnicast()):
+		return p.Gateway6
+	case IsHostLoopback(a):
 		return p.Gateway
 	}
 	return a

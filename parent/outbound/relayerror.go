@@ -16,16 +16,26 @@ import (
 // way: as the result of the send itself.
 func (p *Policy) icmpError(e hostsock.Error) (datagram.ICMPError, bool) {
 	m := datagram.ICMPError{Offender: p.Gateway}
+	v6 := e.Dst.Addr().Is6()
+	if v6 {
+		m.Offender = p.Gateway6
+	}
 	switch {
+	case e.Errno == unix.EMSGSIZE && v6:
+		m.Type = datagram.Type6PacketTooBig
+		m.MTU = uint16(min(e.Info, 0xffff))
 	case e.Errno == unix.EMSGSIZE:
 		// By a router on the path, or by the host's own routing table.
 		m.Type, m.Code = datagram.TypeUnreachable, datagram.CodeFragmentationNeeded
 		m.MTU = uint16(min(e.Info, 0xffff))
-	case e.Origin == unix.SO_EE_ORIGIN_ICMP:
+	case e.Origin == unix.SO_EE_ORIGIN_ICMP, e.Origin == unix.SO_EE_ORIGIN_ICMP6:
 		m.Type, m.Code = e.Type, e.Code
 	case e.Origin == unix.SO_EE_ORIGIN_LOCAL && e.Errno == unix.EHOSTUNREACH:
 		// Nobody on the host's link answers for the address.
 		m.Type, m.Code = datagram.TypeUnreachable, datagram.CodeHostUnreachable
+		if v6 {
+			m.Type, m.Code = datagram.Type6Unreachable, datagram.Code6AddressUnreachable
+		}
 	default:
 		return m, false
 	}
@@ -59,6 +69,9 @@ func inHand(e hostsock.Error, packet []byte) bool {
 // quotePacket builds the beginning of a packet that the guest sent, for an
 // ICMP error about it.
 func quotePacket(src, dst netip.Addr, proto uint8, payload []byte) []byte {
+	if src.Is6() {
+		return quotePacket6(src, dst, proto, payload)
+	}
 	const l3 = header.IPv4MinimumSize
 	b := make([]byte, l3, l3+len(payload))
 	b[0] = 0x45
@@ -69,6 +82,18 @@ func quotePacket(src, dst netip.Addr, proto uint8, payload []byte) []byte {
 	copy(b[16:], d[:])
 	ip := header.IPv4(b)
 	ip.SetChecksum(^ip.CalculateChecksum())
+	return append(b, payload...)
+}
+
+func quotePacket6(src, dst netip.Addr, proto uint8, payload []byte) []byte {
+	const l3 = header.IPv6MinimumSize
+	b := make([]byte, l3, l3+len(payload))
+	b[0] = 6 << 4
+	binary.BigEndian.PutUint16(b[4:], uint16(len(payload)))
+	b[6], b[7] = proto, 64
+	s, d := src.As16(), dst.As16()
+	copy(b[8:], s[:])
+	copy(b[24:], d[:])
 	return append(b, payload...)
 }
 

@@ -1,6 +1,7 @@
 package outbound
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -33,6 +34,27 @@ type Source struct {
 	ctrlAddr  netip.Addr
 	ctrlIndex int
 }
+
+// Sources are where packets leave the host from: one Source for each version of
+// IP.
+type Sources struct{ IPv4, IPv6 *Source }
+
+// of is the Source of what goes to dst.
+func (s Sources) of(dst netip.Addr) *Source {
+	if dst.Is4() {
+		return s.IPv4
+	}
+	return s.IPv6
+}
+
+// Check tells whether packets can leave from both at all.
+func (s Sources) Check() error {
+	return errors.Join(s.IPv4.Check(), s.IPv6.Check())
+}
+
+// Bind applies the Source of what goes to dst to a socket that is about to be
+// connected there.
+func (s Sources) Bind(fd int, dst netip.Addr) error { return s.of(dst).bind(fd, dst) }
 
 // NewSource makes the Source of an option that was given as an address, or as
 // the name of an interface that had it. It is nil when there was no option.

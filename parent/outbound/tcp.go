@@ -35,13 +35,14 @@ type TCP struct {
 	answered   *list.List                          // guarded by mu; of *flow that wait for the guest, oldest first
 	flows      map[*flow]struct{}                  // guarded by mu; established
 	closed     bool                                // guarded by mu
+	total      uint64                              // guarded by mu; connections that were begun
 }
 
 // TCPConfig is what TCP works with.
 type TCPConfig struct {
 	Stack  *stack.Stack
 	Policy *Policy
-	Source *Source
+	Source Sources
 	Poller *poll.Poller
 	Worker *poll.Worker
 	Sender *datagram.Sender
@@ -136,9 +137,7 @@ func (t *TCP) refuse(id stack.TransportEndpointID, syn *stack.PacketBuffer, errn
 func (t *TCP) unreachable(syn *stack.PacketBuffer, code uint8) {
 	v := syn.ToView()
 	defer v.Release()
-	t.cfg.Sender.Error(datagram.ICMPError{
-		Type: datagram.TypeUnreachable, Code: code, Offender: t.cfg.Policy.Gateway,
-	}, v.AsSlice())
+	t.cfg.Sender.Error(t.cfg.Policy.unreachable(code, v.AsSlice()), v.AsSlice())
 }
 
 // Close resets all connections.

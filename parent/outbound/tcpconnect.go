@@ -41,7 +41,7 @@ func (t *TCP) dial(id stack.TransportEndpointID, host netip.AddrPort) (*flow, un
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	// Urgent data stays where it was in the stream.
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
-	if err := t.cfg.Source.bind(fd, host.Addr()); err != nil {
+	if err := t.cfg.Source.Bind(fd, host.Addr()); err != nil {
 		unix.Close(fd)
 		return nil, errnoOf(err)
 	}
@@ -76,6 +76,7 @@ func (t *TCP) enter(f *flow) {
 		return
 	}
 	t.connecting[f.id] = f
+	t.total++
 	dialling := f.phase.Load() == connecting
 	var victim *flow
 	if dialling {

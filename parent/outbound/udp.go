@@ -33,7 +33,7 @@ type UDP struct {
 // UDPConfig is what UDP works with.
 type UDPConfig struct {
 	Policy *Policy
-	Source *Source
+	Source Sources
 	Poller *poll.Poller
 	Worker *poll.Worker
 	Sender *datagram.Sender
@@ -53,16 +53,15 @@ func NewUDP(cfg UDPConfig) *UDP {
 // Handle takes a datagram of the guest. p is not a fragment. It runs on the
 // link's goroutine.
 func (u *UDP) Handle(p link.Packet) {
-	ip := header.IPv4(p.Bytes)
 	udp := header.UDP(p.Bytes[p.HdrLen:])
 	if len(udp) < header.UDPMinimumSize || int(udp.Length()) < header.UDPMinimumSize || int(udp.Length()) > len(udp) {
 		return
 	}
-	src := netip.AddrPortFrom(netip.AddrFrom4([4]byte(p.Bytes[12:16])), udp.SourcePort())
-	dst := netip.AddrPortFrom(netip.AddrFrom4([4]byte(p.Bytes[16:20])), udp.DestinationPort())
+	src := netip.AddrPortFrom(p.Src(), udp.SourcePort())
+	dst := netip.AddrPortFrom(p.Dst(), udp.DestinationPort())
 	payload := udp[header.UDPMinimumSize:udp.Length()]
-	if expires(ip.TTL(), u.cfg.Policy.near(dst.Addr())) {
-		u.cfg.Sender.Error(datagram.ICMPError{Type: datagram.TypeTimeExceeded, Offender: u.cfg.Policy.Gateway}, p.Bytes)
+	if expires(p.TTL(), u.cfg.Policy.near(dst.Addr())) {
+		u.cfg.Sender.Error(u.cfg.Policy.timeExceeded(p.Bytes), p.Bytes)
 		return
 	}
 	host, v := u.cfg.Policy.Route(dst)
@@ -90,7 +89,7 @@ func (u *UDP) Handle(p link.Packet) {
 
 func (u *UDP) unreachable(errno unix.Errno, packet []byte) {
 	if code, ok := icmpCode(errno); ok {
-		u.cfg.Sender.Error(datagram.ICMPError{Type: datagram.TypeUnreachable, Code: code, Offender: u.cfg.Policy.Gateway}, packet)
+		u.cfg.Sender.Error(u.cfg.Policy.unreachable(code, packet), packet)
 	}
 }
 

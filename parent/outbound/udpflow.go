@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
-	"gvisor.dev/gvisor/pkg/tcpip/header"
 
 	"github.com/slirp4netns-go/slirp4netns/parent/datagram"
 	"github.com/slirp4netns-go/slirp4netns/parent/hostsock"
@@ -27,6 +26,7 @@ type udpFlow struct {
 	udp   *UDP
 	guest netip.AddrPort
 	fd    int
+	opts  *sockopts
 	token poll.Token
 	last  hop         // what the socket is set to; link's goroutine only
 	dns   atomic.Bool // the last datagram went to a DNS server
@@ -34,6 +34,8 @@ type udpFlow struct {
 
 	life   sync.RWMutex // held for reading while fd is used
 	closed bool         // guarded by life
+
+	fromGuest, toGuest atomic.Uint64 // bytes of payload
 
 	recv sync.Mutex // held while receiving, which keeps the order
 }
@@ -44,10 +46,14 @@ func (u *UDP) open(guest netip.AddrPort) (*udpFlow, unix.Errno) {
 	if err != nil {
 		return nil, errnoOf(err)
 	}
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_RECVERR, 1)
+	opts := sockoptsOf(guest.Addr())
+	opts.set(fd, opts.recvErr, 1)
+	if guest.Addr().Is6() {
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1)
+	}
 	// Groups that others on the host have joined are not the guest's (ip(7)).
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0)
-	f := &udpFlow{udp: u, guest: guest, fd: fd, last: socketHop(fd)}
+	opts.set(fd, opts.groupAll, 0)
+	f := &udpFlow{udp: u, guest: guest, fd: fd, opts: opts, last: socketHop(fd, opts)}
 	f.task.Init(func() { f.HandleEvents(poll.In) })
 	f.life.Lock() // an event may come before the token is stored
 	defer f.life.Unlock()
@@ -76,9 +82,10 @@ func (f *udpFlow) send(payload []byte, host netip.AddrPort, p link.Packet) unix.
 	if f.closed {
 		return 0 // lost, as datagrams may be
 	}
-	hopOf(header.IPv4(p.Bytes), host.Addr()).apply(f.fd, &f.last)
+	hopOf(p, host.Addr()).apply(f.fd, f.opts, &f.last)
 	f.dns.Store(host.Port() == DNSPort)
-	ctrl := f.udp.cfg.Source.control(host.Addr())
+	f.fromGuest.Add(uint64(len(payload)))
+	ctrl := f.udp.cfg.Source.of(host.Addr()).control(host.Addr())
 	if p.SegSize == 0 || p.SegSize >= len(payload) {
 		return f.sendOne(payload, host, ctrl, p.Bytes)
 	}
@@ -109,7 +116,7 @@ func (f *udpFlow) sendOne(b []byte, host netip.AddrPort, ctrl, packet []byte) un
 	// The guest has been told the path's MTU and will heed it. Whether its
 	// program discovers MTUs or just sent more than the path takes cannot be
 	// seen from here, so this one is not lost either.
-	setDF(f.fd, false)
+	f.opts.setDF(f.fd, false)
 	f.last.df = false
 	return hostsock.SendTo(f.fd, b, host, ctrl)
 }
@@ -156,6 +163,7 @@ func (f *udpFlow) receive() int {
 			continue
 		}
 		got++
+		f.toGuest.Add(uint64(size))
 		src := netip.AddrPortFrom(f.udp.cfg.Policy.GuestView(peer.Addr()), peer.Port())
 		f.udp.cfg.Sender.UDP(src, f.guest, b[:size], datagram.Meta{})
 	}
