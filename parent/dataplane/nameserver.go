@@ -22,28 +22,26 @@ type DNS struct {
 
 // newNameserver makes the parts of a Plane that relay queries; sockets is how many
 // they may have.
-func (p *Plane) newNameserver(cfg Config, source *outbound.Source, sender *datagram.Sender, sockets int) {
+func (p *Plane) newNameserver(cfg Config, source outbound.Sources, sender *datagram.Sender, sockets int) {
 	rc := dns.ResolversConfig{Path: cfg.ResolvConf, Servers: cfg.DNS.Servers}
 	if cfg.DNS.NoLoopback {
 		rc.Forbidden = outbound.IsHostLoopback
 	}
 	p.resolvers = dns.NewResolvers(rc)
-	names := dns.NewNames(cfg.DNS.HostNames, cfg.Gateway)
-	bind := func(fd int, dst netip.Addr) error {
-		if !dst.Is4() {
-			return nil
-		}
-		return source.Bind(fd, dst)
+	gateways := []netip.Addr{cfg.Gateway}
+	if cfg.EnableIPv6 {
+		gateways = append(gateways, cfg.Gateway6)
 	}
+	names := dns.NewNames(cfg.DNS.HostNames, gateways...)
 	// A connection has up to three descriptors.
 	streams := sockets / 4
 	p.relay = dns.NewRelay(dns.RelayConfig{
 		Resolvers: p.resolvers, Names: names, Poller: p.poller, Sender: sender,
 		Unreachable: func(guest, via netip.AddrPort, query []byte, errno unix.Errno) {
 			p.udp.Undeliverable(guest, via, query, errno)
-		}, Bind: bind, Max: sockets - 3*streams,
+		}, Bind: source.Bind, Max: sockets - 3*streams,
 	})
 	p.streams = dns.NewStreams(dns.StreamsConfig{
-		Resolvers: p.resolvers, Names: names, Bind: bind, Max: max(1, streams),
+		Resolvers: p.resolvers, Names: names, Bind: source.Bind, Max: max(1, streams),
 	})
 }
