@@ -118,7 +118,7 @@ func TestUDPFullCone(t *testing.T) {
 // docs/fidelity.md.
 func TestUDPErrors(t *testing.T) {
 	lab.Beyond(t, 1500)
-	lab.Host.Sysctl(t, "net.ipv4.icmp_ratelimit", "0")
+	lab.Host.Sysctl(t, "net.ipv4.icmp_ratemask", "0")
 	hostRoute(t, "unreachable", "192.0.2.1")
 	hostRoute(t, "prohibit", "192.0.2.2")
 	hostRoute(t, "throw", "192.0.2.3")
@@ -162,7 +162,7 @@ func TestUDPErrors(t *testing.T) {
 // with the closed port's address, and no datagram to the open one is lost to
 // it. C loses some, and calls the open port's network unreachable.
 func TestUDPErrorNamesTheDestination(t *testing.T) {
-	lab.Inet.Sysctl(t, "net.ipv4.icmp_ratelimit", "0")
+	lab.Inet.Sysctl(t, "net.ipv4.icmp_ratemask", "0")
 	g, _ := guestOf(t, "", lab.OrdinaryUID)
 	s := newUDP(t, g)
 	const rounds = 20

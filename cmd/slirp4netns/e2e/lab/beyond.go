@@ -51,8 +51,8 @@ func Beyond(t T, mtu int) *Namespace {
 	ip("-n", "beyond", "link", "set", "beyond0", "up")
 	ip("-n", "beyond", "route", "add", "default", "via", BeyondRouter4.String())
 	Inet.Sysctl(t, "net.ipv4.ip_forward", "1")
-	Inet.Sysctl(t, "net.ipv4.icmp_ratelimit", "0")
-	n.Sysctl(t, "net.ipv4.icmp_ratelimit", "0")
+	Inet.Sysctl(t, "net.ipv4.icmp_ratemask", "0")
+	n.Sysctl(t, "net.ipv4.icmp_ratemask", "0")
 	if err := n.Do(func() error { return serveUDPEcho(BeyondAddr4) }); err != nil {
 		t.Fatalf("server beyond: %v", err)
 	}
