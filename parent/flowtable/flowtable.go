@@ -33,6 +33,8 @@ type Table[K comparable, V any] struct {
 	ranks   [ranks]list.List    // guarded by mu; of *entry, oldest use first
 	timer   *time.Timer         // guarded by mu; nil while the table is empty
 	closed  bool                // guarded by mu
+	total   uint64              // guarded by mu; put so far
+	evicted uint64              // guarded by mu; given up for another
 }
 
 // Ranks of flows: those of a lower one are given up first.
@@ -53,6 +55,8 @@ type entry[K comparable, V any] struct {
 	idle time.Duration // what holds now
 	used time.Time
 	rank int
+
+	since time.Time
 }
 
 // New makes a table of at most max flows. ended is called, without a lock,
@@ -123,8 +127,11 @@ func (t *Table[K, V]) Put(key K, flow V, idle time.Duration) {
 	}
 	if len(t.entries) >= t.max {
 		gone = append(gone, t.removeLocked(t.victimLocked()))
+		t.evicted++
 	}
-	t.entries[key] = t.ranks[fresh].PushBack(&entry[K, V]{key: key, flow: flow, put: idle, idle: idle, used: t.now()})
+	now := t.now()
+	t.total++
+	t.entries[key] = t.ranks[fresh].PushBack(&entry[K, V]{key: key, flow: flow, put: idle, idle: idle, used: now, since: now})
 	if t.timer == nil {
 		t.timer = time.AfterFunc(tick, t.expire)
 	}

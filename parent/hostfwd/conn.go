@@ -113,6 +113,15 @@ func (c *conn) to() tcpip.FullAddress {
 	return tcpip.FullAddress{NIC: c.streams.cfg.NIC, Addr: tcpip.AddrFromSlice(c.guest.Addr().AsSlice()), Port: c.guest.Port()}
 }
 
+// peer is the client's end as the guest sees it.
+func (c *conn) peer() netip.AddrPort {
+	port := c.client.Port()
+	if a, err := c.ep.GetLocalAddress(); err == nil {
+		port = a.Port
+	}
+	return netip.AddrPortFrom(c.seen, port)
+}
+
 // NotifyEvent implements waiter.EventListener, for the handshake. It runs under
 // the endpoint's lock, so it only leaves word.
 func (c *conn) NotifyEvent(waiter.EventMask) { c.streams.cfg.Worker.Schedule(&c.task) }

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/slirp4netns-go/slirp4netns/parent/hostsock"
 	"github.com/slirp4netns-go/slirp4netns/parent/poll"
 )
 
@@ -71,7 +72,7 @@ func (l *listener) HandleEvents(uint32) {
 		fd, sa, err := unix.Accept4(l.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		switch {
 		case err == nil:
-			l.streams.accepted(l, fd, addrPort(sa))
+			l.streams.accepted(l, fd, hostsock.AddrPort(sa))
 		case errors.Is(err, unix.EAGAIN):
 			return
 		case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):

@@ -70,24 +70,3 @@ func prepareStream(fd int) error {
 	}
 	return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 }
-
-// boundPort is the port that the kernel chose.
-func boundPort(fd int) (uint16, error) {
-	sa, err := unix.Getsockname(fd)
-	if err != nil {
-		return 0, err
-	}
-	return addrPort(sa).Port(), nil
-}
-
-// addrPort converts an IP socket address. An IPv4 client of an IPv6 socket is
-// an IPv4 client.
-func addrPort(sa unix.Sockaddr) netip.AddrPort {
-	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
-	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port))
-	}
-	return netip.AddrPort{}
-}

@@ -11,6 +11,7 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 
 	"github.com/slirp4netns-go/slirp4netns/parent/datagram"
+	"github.com/slirp4netns-go/slirp4netns/parent/hostsock"
 	"github.com/slirp4netns-go/slirp4netns/parent/poll"
 )
 
@@ -127,12 +128,8 @@ func (t *Table) open(n *rule) error {
 			return err
 		}
 		if at.Port() == 0 {
-			p, err := boundPort(fd)
-			if err != nil {
-				unix.Close(fd)
-				return fmt.Errorf("port of %s: %w", at, err)
-			}
-			n.Host = netip.AddrPortFrom(at.Addr(), p)
+			bound, _ := hostsock.Names(fd)
+			n.Host = netip.AddrPortFrom(at.Addr(), bound.Port())
 		}
 		to := netip.AddrPortFrom(guest, n.Guest.Port()+uint16(i))
 		var p port

@@ -45,8 +45,11 @@ type Packet struct {
 // took the packet. It is called on one goroutine, and must not block.
 type Receiver func(Packet) bool
 
-// Stats counts what the link dropped. All counters only ever grow.
+// Stats counts what the link carried and dropped. All counters only ever grow.
 type Stats struct {
+	FromGuest Traffic
+	ToGuest   Traffic
+
 	Malformed    atomic.Uint64 // frames too short or inconsistent
 	BadChecksum  atomic.Uint64
 	Unsupported  atomic.Uint64 // EtherTypes and versions that we do not speak
@@ -84,6 +87,7 @@ type Endpoint struct {
 	file    *os.File
 	vnetLen int // bytes of virtio-net header; 0: none
 	gso     bool
+	offload uint32 // effective TUNSETOFFLOAD bits
 	neigh   *neighbours
 	closed  atomic.Bool
 	life    sync.RWMutex // held for reading while fd is written to
@@ -133,6 +137,7 @@ func (e *Endpoint) Open(fd int, f tun.Features) error {
 	e.fd = fd
 	e.vnetLen = f.VnetHdrLen
 	e.gso = f.Offload&tun.OffloadTCP == tun.OffloadTCP
+	e.offload = f.Offload
 	e.file = os.NewFile(uintptr(fd), f.Name)
 	return nil
 }
@@ -149,6 +154,9 @@ func deviceMAC(fd int) (MAC, bool) {
 	}
 	return hwAddr(ifr), true
 }
+
+// Offload returns the device's effective TUNSETOFFLOAD bits.
+func (e *Endpoint) Offload() uint32 { return e.offload }
 
 // Stats returns the live counters.
 func (e *Endpoint) Stats() *Stats { return &e.stats }

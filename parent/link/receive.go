@@ -147,6 +147,7 @@ func (r *reader) receiveIPv4(b []byte, from MAC, h *VnetHdr) {
 		e.stats.BadChecksum.Add(1)
 		return
 	}
+	e.stats.FromGuest.count(b, len(b))
 	src := netip.AddrFrom4([4]byte(b[12:16]))
 	if !e.ours(src) {
 		e.neigh.learn(src, from)

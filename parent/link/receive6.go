@@ -50,6 +50,7 @@ func (r *reader) receiveIPv6(b []byte, from MAC, h *VnetHdr) {
 		e.stats.Malformed.Add(1) // nobody could be answered
 		return
 	}
+	e.stats.FromGuest.count(b, len(b))
 	if !slices.Contains(e.addrs6, src) {
 		e.neigh.learn(src, from)
 	}

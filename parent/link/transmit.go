@@ -77,7 +77,11 @@ func (e *Endpoint) writePacket(pkt *stack.PacketBuffer) bool {
 	}
 	iov[0].Base = &head[0]
 	iov[0].SetLen(n)
-	return e.writev(iov[:i])
+	if !e.writev(iov[:i]) {
+		return false
+	}
+	e.stats.ToGuest.count(first, size)
+	return true
 }
 
 // writeFlat writes a packet that is in too many pieces from one copy.
@@ -101,12 +105,17 @@ func (e *Endpoint) Send(h *VnetHdr, hdr, payload []byte) bool {
 	iov[0].SetLen(n)
 	iov[1].Base = &hdr[0]
 	iov[1].SetLen(len(hdr))
-	if len(payload) == 0 {
-		return e.writev(iov[:2])
+	pieces := iov[:2]
+	if len(payload) > 0 {
+		iov[2].Base = &payload[0]
+		iov[2].SetLen(len(payload))
+		pieces = iov[:]
 	}
-	iov[2].Base = &payload[0]
-	iov[2].SetLen(len(payload))
-	return e.writev(iov[:])
+	if !e.writev(pieces) {
+		return false
+	}
+	e.stats.ToGuest.count(hdr, len(hdr)+len(payload))
+	return true
 }
 
 // TakesPartialChecksums tells whether Send may be given NeedsCsum.

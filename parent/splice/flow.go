@@ -3,6 +3,7 @@ package splice
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -26,6 +27,7 @@ type Flow struct {
 	cfg   *Config
 	fd    int
 	ended func()
+	since time.Time
 
 	mu    sync.Mutex
 	token poll.Token // guarded by mu
@@ -49,6 +51,11 @@ type Flow struct {
 	resetGuest atomic.Bool // the guest shall see RST
 	resetHost  atomic.Bool // the host's peer shall see RST
 
+	errMu     sync.Mutex // held while toHost may be told an error
+	hostErrno unix.Errno // guarded by errMu; the first error that it was told
+
+	fromGuest, intoGuest atomic.Uint64 // bytes
+
 	// task runs what netstack's callback asked for; work says which halves.
 	task poll.Task
 	work atomic.Uint32
@@ -64,6 +71,7 @@ const (
 // ended is called once, when a started Flow has ended and closed everything.
 func (f *Flow) Init(cfg *Config, fd int, ended func()) {
 	f.cfg, f.fd, f.ended = cfg, fd, ended
+	f.since = time.Now()
 	f.left.Store(2)
 	f.toHost.pump = f.pumpToHost
 	f.toGuest.pump = f.pumpToGuest

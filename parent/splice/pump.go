@@ -23,13 +23,11 @@ var errSocket = errors.New("splice: host socket")
 func (f *Flow) pumpToHost() step {
 	w := hostWriter{fd: f.fd}
 	for moved := 0; moved < turn; {
-		if f.hostEvents.Load()&poll.Err != 0 && f.hostError() {
-			return f.hostGone()
-		}
-		res, err := f.ep.Read(&w, tcpip.ReadOptions{})
+		res, err := f.readInto(&w)
 		switch err.(type) {
 		case nil:
 			moved += res.Count
+			f.fromGuest.Add(uint64(res.Count))
 			if w.errno == unix.EAGAIN {
 				return f.untilOut()
 			}
@@ -53,6 +51,24 @@ func (f *Flow) pumpToHost() step {
 		}
 	}
 	return again
+}
+
+// readInto lets netstack write to the host's socket. An error of the socket,
+// also one that writing would not show, ends up in w.errno, and is kept for
+// the other half: the kernel tells it once.
+func (f *Flow) readInto(w *hostWriter) (res tcpip.ReadResult, err tcpip.Error) {
+	f.errMu.Lock()
+	defer f.errMu.Unlock()
+	if f.hostEvents.Load()&poll.Err != 0 {
+		w.errno = f.hostError()
+	}
+	if w.errno == 0 || w.errno == unix.EAGAIN {
+		res, err = f.ep.Read(w, tcpip.ReadOptions{})
+	}
+	if w.errno != 0 && w.errno != unix.EAGAIN && f.hostErrno == 0 {
+		f.hostErrno = w.errno
+	}
+	return res, err
 }
 
 // untilOut waits until the host's socket takes more, unless the guest has
@@ -101,6 +117,7 @@ func (f *Flow) pumpToGuest() step {
 		switch err.(type) {
 		case nil:
 			moved += int(m)
+			f.intoGuest.Add(uint64(m))
 		case *tcpip.ErrWouldBlock:
 			return idle // until netstack says that it is writable
 		default:
@@ -119,7 +136,10 @@ func (f *Flow) hostEnd() step {
 		return idle
 	}
 	var b [1]byte
+	f.errMu.Lock()
 	n, _, err := unix.Recvfrom(f.fd, b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	told := f.hostErrno
+	f.errMu.Unlock()
 	switch {
 	case err == unix.EAGAIN || err == unix.EINTR:
 		return idle
@@ -127,24 +147,27 @@ func (f *Flow) hostEnd() step {
 		return f.hostGone()
 	case n > 0:
 		return again // it came just now
-	case f.resetGuest.Load():
-		return f.hostGone() // toHost has met the error, and so cleared it
+	case told != 0 && told != unix.EPIPE:
+		return f.hostGone() // toHost was told, and so we were not
 	}
+	// EPIPE is a RST after the FIN: the guest sees both, in this order.
 	if err := f.ep.Shutdown(tcpip.ShutdownWrite); err != nil {
 		return f.guestGone()
 	}
 	return finished
 }
 
-// hostError looks for an error of the host's socket that reading would not
-// show any more.
-func (f *Flow) hostError() bool {
+// hostError fetches an error of the host's socket that reading would not show
+// any more.
+func (f *Flow) hostError() unix.Errno {
 	v, err := unix.GetsockoptInt(f.fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	if err == nil && v == 0 {
-		f.hostEvents.And(^uint32(poll.Err))
-		return false
+	if err != nil {
+		return unix.EIO
 	}
-	return true
+	if v == 0 {
+		f.hostEvents.And(^uint32(poll.Err))
+	}
+	return unix.Errno(v)
 }
 
 // hostGone ends a flow whose host side has failed: the guest sees RST, after

@@ -1,0 +1,174 @@
+package api
+
+import (
+	"container/list"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"time"
+)
+
+const (
+	// maxClients are served at once; further ones wait in the backlog.
+	maxClients = 64
+	// patience is how long a client may take to send its request, and how long
+	// to take its reply.
+	patience = 5 * time.Second
+	// grace is how long a client has at least, however many others wait.
+	grace = time.Second
+	// maxRequest is the size in bytes from which on a request is too large.
+	maxRequest = 4096
+)
+
+// Server answers requests.
+type Server struct {
+	backend Backend
+	log     io.Writer
+
+	mu      sync.Mutex
+	clients *list.List // guarded by mu; of *client, oldest first
+	left    *sync.Cond // on mu; a client has left
+	all     sync.WaitGroup
+}
+
+// client is one connection.
+type client struct {
+	conn  *net.UnixConn
+	since time.Time
+}
+
+// NewServer makes a Server that asks backend. Requests are noted on log.
+func NewServer(backend Backend, log io.Writer) *Server {
+	s := &Server{backend: backend, log: log, clients: list.New()}
+	s.left = sync.NewCond(&s.mu)
+	return s
+}
+
+// Serve accepts clients until the socket is closed (nil) or fails. When it
+// returns no client is left.
+func (s *Server) Serve(socket *Socket) error {
+	defer s.end()
+	for {
+		conn, err := socket.listener.AcceptUnix()
+		switch {
+		case err == nil:
+			c := s.enter(conn)
+			go func() {
+				defer s.leave(c)
+				s.serve(c.Value.(*client).conn)
+			}()
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		default:
+			// No descriptor or memory is left, or the client is gone.
+			time.Sleep(acceptPause)
+		}
+	}
+}
+
+// acceptPause is how long accepting rests after an error.
+const acceptPause = 50 * time.Millisecond
+
+// enter waits for room for one more client. While there is none the oldest
+// client that has had its grace is cut short.
+func (s *Server) enter(conn *net.UnixConn) *list.Element {
+	now := time.Now()
+	conn.SetReadDeadline(now.Add(patience))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.clients.Len() >= maxClients {
+		oldest := s.clients.Front().Value.(*client)
+		if wait := time.Until(oldest.since.Add(grace)); wait > 0 {
+			t := time.AfterFunc(wait, func() { s.mu.Lock(); s.left.Broadcast(); s.mu.Unlock() })
+			s.left.Wait()
+			t.Stop()
+			continue
+		}
+		oldest.conn.SetReadDeadline(time.Now()) // it is still answered
+		s.left.Wait()
+	}
+	s.all.Add(1)
+	return s.clients.PushBack(&client{conn: conn, since: now})
+}
+
+// leave makes room.
+func (s *Server) leave(c *list.Element) {
+	c.Value.(*client).conn.Close()
+	s.mu.Lock()
+	s.clients.Remove(c)
+	s.left.Broadcast()
+	s.mu.Unlock()
+	s.all.Done()
+}
+
+// lastWords is how long replies may take when the Server ends.
+const lastWords = 100 * time.Millisecond
+
+// end cuts all clients short and waits for them.
+func (s *Server) end() {
+	s.each(func(c *net.UnixConn) { c.SetReadDeadline(time.Now()) })
+	t := time.AfterFunc(lastWords, func() { s.each(func(c *net.UnixConn) { c.Close() }) })
+	defer t.Stop()
+	s.all.Wait()
+}
+
+// each calls f for all clients.
+func (s *Server) each(f func(*net.UnixConn)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for el := s.clients.Front(); el != nil; el = el.Next() {
+		f(el.Value.(*client).conn)
+	}
+}
+
+// serve is one client: one request, one write, end of file.
+func (s *Server) serve(conn *net.UnixConn) {
+	request, v := read(conn)
+	reply := s.answer(request, v)
+	conn.SetWriteDeadline(time.Now().Add(patience))
+	if _, err := conn.Write(reply); err != nil {
+		return
+	}
+	conn.CloseWrite()
+	s.note(request)
+	// What the client still sends, a newline for instance, must not meet a
+	// closed socket: it would lose the reply over that.
+	var rest [512]byte
+	for {
+		if _, err := conn.Read(rest[:]); err != nil {
+			return
+		}
+	}
+}
+
+// read reads until there is a whole JSON value, or something that will never
+// be one, or the end of the client's patience or ours.
+//
+// slirp4netns: the C program takes what the first read(2) returns, so that a
+// client must not write twice.
+func read(conn io.Reader) (request []byte, v any) {
+	buf := make([]byte, maxRequest)
+	n := 0
+	for {
+		m, err := conn.Read(buf[n:])
+		n += m
+		v, more := parse(buf[:n])
+		if n == maxRequest || !more || err != nil {
+			return buf[:n], v
+		}
+	}
+}
+
+// note writes what the C program does, on one line whatever the client sent.
+func (s *Server) note(request []byte) {
+	printable := strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.TrimSpace(string(request)))
+	fmt.Fprintf(s.log, "apifd event\napi_handler: got request: %s\n", printable)
+}
