@@ -67,6 +67,9 @@ const (
 type Meta struct {
 	TTL uint8 // 0: 64
 	TOS uint8
+	// WholeSum is for receivers that look at the checksum on the wire, and
+	// not at what the kernel has made of it. IPv4 only.
+	WholeSum bool
 }
 
 // UDP sends payload from src to dst, in fragments if it is larger than the
@@ -91,7 +94,7 @@ func (s *Sender) UDP(src, dst netip.AddrPort, payload []byte, m Meta) {
 	udp.Encode(&header.UDPFields{SrcPort: src.Port(), DstPort: dst.Port(), Length: uint16(size)})
 	whole := l3+size <= int(s.link.MTU())
 	pseudo := pseudoSum(src.Addr(), dst.Addr(), header.UDPProtocolNumber, size)
-	if whole && s.link.TakesPartialChecksums() {
+	if whole && !m.WholeSum && s.link.TakesPartialChecksums() {
 		udp.SetChecksum(pseudo)
 		sc.vnet = link.VnetHdr{NeedsCsum: true, CsumStart: l3, CsumOffset: udpSumOffset}
 	} else {

@@ -43,6 +43,7 @@ type Plane struct {
 
 	resolvers *dns.Resolvers
 	streams   *dns.Streams
+	leases    leases
 	fwd       *hostfwd.Table
 
 	cfg      Config
@@ -104,6 +105,7 @@ func New(cfg Config) (*Plane, error) {
 	}
 	limits := limitsOf(descriptors())
 	p.newNameserver(cfg, source, sender, limits.dns)
+	p.newLeases(cfg, sender)
 	p.echo = outbound.NewEcho(outbound.EchoConfig{
 		Policy: policy, Source: source, Poller: p.poller, Worker: p.worker, Sender: sender,
 		Max: limits.ping,
@@ -189,7 +191,7 @@ func (p *Plane) receive(pkt link.Packet) bool {
 	}
 	switch pkt.Proto {
 	case header.UDPProtocolNumber:
-		if !p.fwd.HandleUDP(pkt) {
+		if !p.leases.handle(pkt) && !p.fwd.HandleUDP(pkt) {
 			p.udp.Handle(pkt)
 		}
 	case header.ICMPv4ProtocolNumber:

@@ -8,7 +8,10 @@ import (
 // MAC is an Ethernet address.
 type MAC [6]byte
 
-var broadcastMAC = MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+var (
+	broadcastMAC = MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+	broadcast4   = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+)
 
 // maxNeighbours bounds the table below. A namespace has a handful of
 // addresses; the bound is for a guest that makes them up.
@@ -33,7 +36,7 @@ func newNeighbours(fallback MAC) *neighbours {
 
 // learn notes that a was sent from m.
 func (n *neighbours) learn(a netip.Addr, m MAC) {
-	if m[0]&1 != 0 || !a.IsValid() || a.IsUnspecified() || a.IsMulticast() {
+	if m[0]&1 != 0 || a == broadcast4 || !a.IsValid() || a.IsUnspecified() || a.IsMulticast() {
 		return // a group address is nobody's
 	}
 	n.mu.Lock()
@@ -56,6 +59,9 @@ func (n *neighbours) learn(a netip.Addr, m MAC) {
 
 // lookup is the Ethernet address to which a packet for a is sent.
 func (n *neighbours) lookup(a netip.Addr) MAC {
+	if a == broadcast4 {
+		return broadcastMAC
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if a == n.lastAddr {
