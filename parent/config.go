@@ -3,6 +3,8 @@ package parent
 import (
 	"net"
 	"net/netip"
+
+	"github.com/slirp4netns-go/slirp4netns/seccomp"
 )
 
 // TargetKind says how the command line names what we connect to.
@@ -60,6 +62,7 @@ type Config struct {
 	DisableDNS          bool
 	Sandbox             bool
 	Seccomp             bool
+	SeccompAction       seccomp.Action // what happens to calls that are not allowed
 	Outbound4           Outbound
 	Outbound6           Outbound
 }

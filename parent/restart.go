@@ -51,7 +51,7 @@ func (p *process) restart() error {
 // exec is the last of restart.
 func (p *process) exec(s *state) error {
 	s.DeathSignal, s.Caller = p.death.sig, p.death.ppid
-	s.ReadyFD, s.ExitFD, s.HungUp = p.readyFD, p.exitFD, p.hungUp
+	s.ReadyFD, s.ExitFD, s.Mute, s.HungUp = p.readyFD, p.exitFD, p.mute, p.hungUp
 	if p.cfg.Target.Kind == TargetTapFD {
 		s.TapFD = p.cfg.Target.FD
 	}
@@ -102,7 +102,8 @@ func Resume(stage string) int {
 	}
 	p := &process{
 		cfg:     s.Config,
-		readyFD: s.ReadyFD, exitFD: s.ExitFD, hungUp: s.HungUp,
+		readyFD: s.ReadyFD, exitFD: s.ExitFD,
+		mute: s.Mute, hungUp: s.HungUp,
 		death: deathSignal{s.DeathSignal, s.Caller},
 	}
 	if s.TapFD >= 0 {
@@ -159,16 +160,6 @@ func (p *process) arrived(s *state) error {
 	}
 	return nil
 }
-
-// lockError is a lock that was asked for and is not in force.
-type lockError struct {
-	error
-	step string // as the C program calls it
-}
-
-func (e *lockError) Unwrap() error { return e.error }
-
-func notLocked(err error) error { return &lockError{err, "create_sandbox"} }
 
 // isOpen tells whether fd is a descriptor of ours.
 func isOpen(fd int) bool {

@@ -11,6 +11,7 @@ import (
 	"github.com/slirp4netns-go/slirp4netns/ipc/door"
 	"github.com/slirp4netns-go/slirp4netns/ipc/tun"
 	"github.com/slirp4netns-go/slirp4netns/parent/dataplane"
+	"github.com/slirp4netns-go/slirp4netns/parent/sandbox"
 )
 
 // process is one run of slirp4netns. Its stages, in order:
@@ -21,6 +22,14 @@ import (
 //     reached from here (namespaces); then close all else that was inherited.
 //   - Mustn't: change anything, in our namespaces or the guest's.
 //
+// Restart, with --enable-sandbox only (restart.go): the process replaces
+// itself, and is in a mount namespace of its own.
+//
+//   - Should: start the child first, as the caller started us; leave the host's
+//     files and all capabilities but one, on every thread (parent/sandbox).
+//   - Mustn't: be traceable from inside the guest's user namespace; go on when
+//     a step failed.
+//
 // Attach: a child is in the guest's namespaces.
 //
 //   - Should: end with a TAP that was looked at, and no child.
@@ -28,8 +37,8 @@ import (
 //
 // Serve: the data plane runs.
 //
-//   - Should: print the banner, write to the ready-fd when all is up, and then
-//     only wait.
+//   - Should: print the banner, give up what is not needed any more (lock.go),
+//     write to the ready-fd when all is up, and then only wait.
 //   - Mustn't: hold a namespace's descriptor, which would keep it alive.
 type process struct {
 	cfg *Config
@@ -37,10 +46,13 @@ type process struct {
 	namespaces namespaces
 	readyFD    int
 	exitFD     int
+	mute       bool // the ready-fd was not open from the start
 	hungUp     bool // the exit-fd was not open from the start
 	death      deathSignal
 	child      *door.Process // to be reaped; nil: none
 	sockets    ipc.Sockets   // to the child
+	// remover removes the control socket from inside the sandbox.
+	remover *sandbox.Remover
 
 	plane    *dataplane.Plane
 	planeErr error
@@ -82,8 +94,7 @@ func (p *process) open() (err error) {
 func (p *process) openHandshakes() {
 	p.readyFD, p.exitFD = p.cfg.ReadyFD, p.cfg.ExitFD
 	if p.readyFD >= 0 && !inherited(p.readyFD) {
-		warn(fmt.Errorf("ready-fd %d: %w", p.readyFD, unix.EBADF))
-		p.readyFD = -1
+		p.readyFD, p.mute = -1, true
 	}
 	if p.exitFD >= 0 && !inherited(p.exitFD) {
 		p.exitFD, p.hungUp = -1, true
@@ -131,6 +142,12 @@ func (p *process) serve(ctx context.Context, tap tapDevice) error {
 	}
 	if err := p.death.restore(); err != nil {
 		return err
+	}
+	if err := p.lock(); err != nil {
+		return err
+	}
+	if p.mute {
+		warn(fmt.Errorf("ready-fd %d: %w", p.cfg.ReadyFD, unix.EBADF))
 	}
 	if p.readyFD >= 0 {
 		if err := notifyReady(p.readyFD); err != nil {

@@ -26,7 +26,7 @@ type state struct {
 	UID, GID int
 
 	ReadyFD, ExitFD, TapFD int
-	HungUp                 bool // process.hungUp
+	Mute, HungUp           bool // as in process
 
 	// The child, which is making the TAP meanwhile.
 	ChildPID, ChildFD, RPC, RPCFiles int

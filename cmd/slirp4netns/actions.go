@@ -5,6 +5,8 @@ import (
 	"io"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/slirp4netns-go/slirp4netns/seccomp"
 )
 
 // Limits of --mtu in bytes. 65521 is the largest MTU of a TAP: 65535 less
@@ -25,6 +27,7 @@ type actions struct {
 	OutboundAddr6  func(string)       `long:"outbound-addr6" unquote:"false"`
 	EnableIPv6     func()             `long:"enable-ipv6"`
 	EnableSeccomp  func()             `long:"enable-seccomp"`
+	SeccompAction  func(string) error `long:"seccomp-action" unquote:"false"`
 	NoHostLoopback func()             `long:"no-host-loopback"`
 	CreateSandbox  func()             `long:"create-sandbox"`
 	Help           func() error       `long:"help"`
@@ -70,6 +73,12 @@ func newActions(c *commandLine, program string, stdout io.Writer) *actions {
 	a.EnableSeccomp = func() {
 		warnExperimental(stdout, "seccomp")
 		c.EnableSeccomp = true
+	}
+	a.SeccompAction = func(s string) (err error) {
+		if c.SeccompAction, err = seccomp.ParseAction(s); err != nil {
+			return a.fail(usageFailure("--seccomp-action must be kill, errno or log"))
+		}
+		return nil
 	}
 	a.NoHostLoopback = func() {
 		warnDeprecated(stdout, "--no-host-loopback", "--disable-host-loopback")

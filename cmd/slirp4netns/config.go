@@ -28,6 +28,7 @@ func (c *commandLine) config(stdout io.Writer) (*parent.Config, error) {
 		DisableDNS:          c.DisableDNS,
 		Sandbox:             c.EnableSandbox,
 		Seccomp:             c.EnableSeccomp,
+		SeccompAction:       c.SeccompAction,
 	}
 	if err := c.target(p, stdout); err != nil {
 		return nil, err

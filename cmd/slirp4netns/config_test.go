@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/slirp4netns-go/slirp4netns/parent"
+	"github.com/slirp4netns-go/slirp4netns/seccomp"
 )
 
 // TestConfig: what reaches the parent. The lab's lo is up.
@@ -22,6 +23,8 @@ func TestConfig(t *testing.T) {
 			ExitFD:  -1,
 			MTU:     1500,
 			Network: netip.MustParsePrefix("10.0.2.0/24"),
+
+			SeccompAction: seccomp.Kill,
 		}
 		change(&c)
 		return c

@@ -53,15 +53,18 @@ var differences = map[string]func(result) result{
 		}
 		return c
 	},
-	"seccomp": notImplemented("--enable-seccomp"),
-	"api":     notImplemented("--api-socket"),
-	"ipv6":    notImplemented("--enable-ipv6"),
+	"api":  notImplemented("--api-socket"),
+	"ipv6": notImplemented("--enable-ipv6"),
 }
 
 var usageOf13 = strings.NewReplacer(
 	" PID|PATH [TAPNAME]\n", " PID|PATH|FD [TAPNAME]\n",
 	"([path|pid], default=pid)", "([path|pid|tapfd], default=pid)",
+	lastOfUsage, lastOfUsage+ownUsage,
 )
+
+// lastOfUsage is the last line of the C program's help.
+const lastOfUsage = "-v, --version            show version and exit\n"
 
 // versionLines is what the C program prints for --version.
 var versionLines = regexp.MustCompile(`slirp4netns version \d+\.\d+\.\d+

@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"github.com/jessevdk/go-flags"
+
+	"github.com/slirp4netns-go/slirp4netns/seccomp"
 )
 
 // commandLine is what the options say, before they are looked at together.
@@ -30,6 +32,7 @@ type commandLine struct {
 	UsernsPath    *string
 	EnableIPv6    bool
 	EnableSeccomp bool
+	SeccompAction seccomp.Action
 	OutboundAddr  *string
 	OutboundAddr6 *string
 
@@ -43,7 +46,7 @@ func parse(args []string, stdout io.Writer) (*commandLine, error) {
 	_, posix := os.LookupEnv("POSIXLY_CORRECT")
 	options, operands, complaint := normalise(args[0], args[1:], posix)
 
-	c := &commandLine{ExitFD: -1, ReadyFD: -1, MTU: defaultMTU}
+	c := &commandLine{ExitFD: -1, ReadyFD: -1, MTU: defaultMTU, SeccompAction: seccomp.Kill}
 	a := newActions(c, args[0], stdout)
 	// This variable would have go-flags print completions and exit.
 	os.Unsetenv("GO_FLAGS_COMPLETION")

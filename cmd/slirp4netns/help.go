@@ -3,6 +3,8 @@ package main
 import (
 	"io"
 	"strings"
+
+	"github.com/slirp4netns-go/slirp4netns/seccomp"
 )
 
 // usage is the help text. Podman, RootlessKit and others search it for the
@@ -31,8 +33,23 @@ User-mode networking for unprivileged network namespaces.
 -v, --version            show version and exit
 `
 
+// ownUsage lists the options that the C program does not have.
+const ownUsage = `--seccomp-action=ACTION  what --enable-seccomp does on other syscalls ([kill|errno|log], default=kill)
+`
+
+// withoutSeccomp leaves out what there is no filter for on this architecture.
+func withoutSeccomp(text string) string {
+	var kept strings.Builder
+	for line := range strings.Lines(text) {
+		if seccomp.Supported || !strings.Contains(line, "seccomp") {
+			kept.WriteString(line)
+		}
+	}
+	return kept.String()
+}
+
 // writeUsage prints the help text for a program that was called by this name.
 // A stdout that is closed or full does not matter, as in the C program.
 func writeUsage(w io.Writer, program string) {
-	io.WriteString(w, strings.Replace(usage, "PROGRAM", program, 1))
+	io.WriteString(w, strings.Replace(withoutSeccomp(usage+ownUsage), "PROGRAM", program, 1))
 }

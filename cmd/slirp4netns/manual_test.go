@@ -31,7 +31,7 @@ func TestOptionsAreDocumented(t *testing.T) {
 		}
 	}
 	for _, o := range slices.Concat(upstreamOptions, ownOptions) {
-		helped := strings.Contains(usage, "--"+o.long)
+		helped := strings.Contains(usage+ownUsage, "--"+o.long)
 		if slices.Contains(deprecatedOptions, o.long) {
 			if helped {
 				t.Errorf("--%s is deprecated, but in the help", o.long)

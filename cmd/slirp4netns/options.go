@@ -40,7 +40,9 @@ var upstreamOptions = []option{
 // ownOptions are those that the C program does not have. They have no short
 // form and are spelled in full, so that none of them ever makes an
 // abbreviation ambiguous that works today.
-var ownOptions = []option{}
+var ownOptions = []option{
+	{long: "seccomp-action", argument: true},
+}
 
 // longOption finds the option that name, as typed after "--", stands for: a
 // full name, or the beginning of exactly one of upstream's. Where it begins

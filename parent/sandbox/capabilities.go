@@ -57,6 +57,28 @@ func Limit(keep Set) error {
 	return limitTo(keep & has)
 }
 
+// Try runs try with no more than the capabilities in effective in force, for
+// the calling thread alone: what would be refused without the others?
+//
+// Preconditions: the calling goroutine is locked to its thread.
+func Try(effective Set, try func()) error {
+	hdr, was := capHeader(), [2]unix.CapUserData{}
+	if err := unix.Capget(&hdr, &was[0]); err != nil {
+		return fmt.Errorf("capget: %w", err)
+	}
+	now := was
+	now[0].Effective &= uint32(effective)
+	now[1].Effective &= uint32(effective >> 32)
+	if err := unix.Capset(&hdr, &now[0]); err != nil {
+		return fmt.Errorf("capset: %w", err)
+	}
+	try()
+	if err := unix.Capset(&hdr, &was[0]); err != nil {
+		return fmt.Errorf("capset: %w", err)
+	}
+	return nil
+}
+
 // limitBounding takes all but keep from the bounding set. Without CAP_SETPCAP
 // that cannot be done, and does not matter: no_new_privs keeps exec from
 // giving capabilities.

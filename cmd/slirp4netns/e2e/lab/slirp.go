@@ -28,6 +28,20 @@ const (
 	firstFile = 5
 )
 
+// LockedEnv names the environment variable that, set to 1, has every
+// slirp4netns started with the options that lock it up, as Podman starts it.
+const LockedEnv = "SLIRP4NETNS_LOCKED"
+
+// Locked tells whether that is so.
+func Locked() bool { return os.Getenv(LockedEnv) == "1" }
+
+func locks() []string {
+	if Locked() {
+		return []string{"--enable-sandbox", "--enable-seccomp"}
+	}
+	return nil
+}
+
 // SlirpOptions says how to start a slirp4netns.
 type SlirpOptions struct {
 	Binary string     // [Binary] when empty
@@ -100,7 +114,7 @@ func startSlirp(t T, o SlirpOptions) (*Slirp, error) {
 	if !o.NoExitFD {
 		args = append(args, "-e", strconv.Itoa(exitFD))
 	}
-	args = append(args, o.Args...)
+	args = append(append(args, locks()...), o.Args...)
 	cmd := Command(context.Background(), o.UID, o.Binary, args...)
 	cmd.Env = append(cmd.Env, o.Env...)
 	cmd.Stdout, cmd.Stderr = &s.log, &s.log

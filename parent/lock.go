@@ -1,0 +1,91 @@
+package parent
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/slirp4netns-go/slirp4netns/parent/sandbox"
+	"github.com/slirp4netns-go/slirp4netns/seccomp"
+)
+
+// lockError is a lock that was asked for and is not in force.
+type lockError struct {
+	error
+	step string // as the C program calls it
+}
+
+func (e *lockError) Unwrap() error { return e.error }
+
+func notLocked(err error) error { return &lockError{err, "create_sandbox"} }
+
+// lock gives up, at last, what the data plane does not need. What is done after
+// it is what seccomp.Rules lists.
+func (p *process) lock() error {
+	if !p.cfg.Sandbox {
+		if err := relinquish(p.cfg.APISocket); err != nil {
+			return err
+		}
+	}
+	if !p.cfg.Seccomp {
+		return nil
+	}
+	if !seccomp.Supported {
+		warn(fmt.Errorf("WARNING: --enable-seccomp: there are no rules for %s, continuing without it", runtime.GOARCH))
+		return nil
+	}
+	rules := seccomp.Rules(seccomp.Options{PID: os.Getpid(), Directory: p.socketDirectory()})
+	if err := seccomp.Install(rules, p.cfg.SeccompAction); err != nil {
+		return &lockError{err, "enable_seccomp"}
+	}
+	return nil
+}
+
+// socketDirectory is that of the control socket, as seccomp.Options has it.
+func (p *process) socketDirectory() int {
+	switch {
+	case p.remover != nil:
+		return p.remover.Directory()
+	case p.cfg.APISocket != "" && !p.cfg.Sandbox:
+		return unix.AT_FDCWD
+	}
+	return seccomp.NoDirectory
+}
+
+// relinquish leaves root the capabilities for ports below 1024 and for raw
+// pings, and those without which he could not read resolv.conf again or remove
+// the control socket. Others have none; for them it sets no_new_privs.
+func relinquish(apiSocket string) error {
+	keep := sandbox.NewSet(unix.CAP_NET_BIND_SERVICE, unix.CAP_NET_RAW)
+	has, err := sandbox.Permitted()
+	if err != nil {
+		return err
+	}
+	if has&^keep != 0 {
+		var more sandbox.Set
+		if err := sandbox.Try(keep, func() { more = forFiles(apiSocket) }); err != nil {
+			return err
+		}
+		keep |= more
+	}
+	return sandbox.Limit(keep)
+}
+
+// forFiles finds out which capabilities our files take.
+func forFiles(apiSocket string) sandbox.Set {
+	var caps sandbox.Set
+	if fd, err := unix.Open(resolvConf, unix.O_RDONLY|unix.O_CLOEXEC, 0); err == nil {
+		unix.Close(fd)
+	} else if errors.Is(err, unix.EACCES) {
+		caps |= sandbox.NewSet(unix.CAP_DAC_READ_SEARCH)
+	}
+	const entries = unix.W_OK | unix.X_OK
+	if apiSocket != "" && unix.Faccessat2(unix.AT_FDCWD, filepath.Dir(apiSocket), entries, unix.AT_EACCESS) != nil {
+		caps |= sandbox.NewSet(unix.CAP_DAC_OVERRIDE)
+	}
+	return caps
+}

@@ -1,0 +1,16 @@
+package seccomp
+
+import "golang.org/x/sys/unix"
+
+const (
+	arch      = "arm64"
+	auditArch = unix.AUDIT_ARCH_AARCH64
+	bigEndian = false
+)
+
+var ownNumbers = map[string]uint32{
+	"fcntl":   unix.SYS_FCNTL,
+	"fstat":   unix.SYS_FSTAT,
+	"fstatat": unix.SYS_FSTATAT,
+	"mmap":    unix.SYS_MMAP,
+}
