@@ -1,6 +1,7 @@
 package parent
 
 import (
+	"io/fs"
 	"net"
 	"net/netip"
 
@@ -39,6 +40,14 @@ type Outbound struct {
 	Interface string     // set when the option named an interface
 }
 
+// Publish is --publish: a port of the host, or a range, that leads to the guest.
+type Publish struct {
+	Network   string         // tcp, tcp4, tcp6, udp, udp4 or udp6
+	Host      netip.AddrPort // port 0: any free one
+	End       uint16         // last port of a range; 0: no range
+	GuestPort uint16         // of the first
+}
+
 // Config is one validated command line. Nothing in it needs to be checked
 // again, apart from what only the kernel can tell (does the namespace exist,
 // may we join it).
@@ -53,6 +62,11 @@ type Config struct {
 	MTU        uint32
 	EnableIPv6 bool
 	APISocket  string // empty: none
+	// APISocketMode are the permissions of the control socket.
+	APISocketMode fs.FileMode
+	// Publish are the ports to forward from the start.
+	Publish []Publish
+	Version string // of the program
 
 	// Network is --cidr, masked; its prefix length is 1 to 25.
 	Network netip.Prefix

@@ -48,6 +48,10 @@ func (p *process) run(ctx context.Context) error {
 	if err := p.open(); err != nil {
 		return &setupError{err}
 	}
+	if err := p.listen(); err != nil {
+		return err
+	}
+	defer p.unlisten()
 	p.buildPlane()
 	return p.carry(ctx)
 }

@@ -130,6 +130,13 @@ func (p *process) resume(ctx context.Context, s *state) error {
 	if err := p.death.restore(); err != nil {
 		return &setupError{err}
 	}
+	if err := p.listen(); err != nil {
+		return err
+	}
+	defer p.unlisten()
+	if err := p.keepRemover(); err != nil {
+		return notLocked(err)
+	}
 	p.buildPlane()
 	if err := sandbox.Enter(resolvConf); err != nil {
 		return notLocked(err)

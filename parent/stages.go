@@ -10,6 +10,7 @@ import (
 	"github.com/slirp4netns-go/slirp4netns/ipc"
 	"github.com/slirp4netns-go/slirp4netns/ipc/door"
 	"github.com/slirp4netns-go/slirp4netns/ipc/tun"
+	"github.com/slirp4netns-go/slirp4netns/parent/api"
 	"github.com/slirp4netns-go/slirp4netns/parent/dataplane"
 	"github.com/slirp4netns-go/slirp4netns/parent/sandbox"
 )
@@ -53,6 +54,8 @@ type process struct {
 	sockets    ipc.Sockets   // to the child
 	// remover removes the control socket from inside the sandbox.
 	remover *sandbox.Remover
+
+	socket *api.Socket // nil: none
 
 	plane    *dataplane.Plane
 	planeErr error
@@ -137,6 +140,10 @@ func (p *process) serve(ctx context.Context, tap tapDevice) error {
 		return err
 	}
 	defer p.plane.Close()
+	if err := p.publish(); err != nil {
+		return err
+	}
+	defer p.control()()
 	if p.child != nil {
 		p.child.End(0)
 	}
@@ -176,6 +183,7 @@ func (c *Config) dataplane() dataplane.Config {
 		Gateway:             c.Gateway(),
 		Nameserver:          c.Nameserver(),
 		EnableIPv6:          c.EnableIPv6,
+		Version:             c.Version,
 		FirstLease:          c.DHCPFirst(),
 		Recommended:         c.Recommended(),
 		DisableHostLoopback: c.DisableHostLoopback,

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"io/fs"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -28,6 +30,8 @@ type actions struct {
 	EnableIPv6     func()             `long:"enable-ipv6"`
 	EnableSeccomp  func()             `long:"enable-seccomp"`
 	SeccompAction  func(string) error `long:"seccomp-action" unquote:"false"`
+	Publish        func(string) error `long:"publish" unquote:"false"`
+	APISocketMode  func(string) error `long:"api-socket-mode" unquote:"false"`
 	NoHostLoopback func()             `long:"no-host-loopback"`
 	CreateSandbox  func()             `long:"create-sandbox"`
 	Help           func() error       `long:"help"`
@@ -78,6 +82,22 @@ func newActions(c *commandLine, program string, stdout io.Writer) *actions {
 		if c.SeccompAction, err = seccomp.ParseAction(s); err != nil {
 			return a.fail(usageFailure("--seccomp-action must be kill, errno or log"))
 		}
+		return nil
+	}
+	a.Publish = func(s string) error {
+		p, err := parsePublish(s)
+		if err != nil {
+			return a.fail(usageFailure(fmt.Sprintf("--publish=%s: %v", s, err)))
+		}
+		c.Publish = append(c.Publish, p)
+		return nil
+	}
+	a.APISocketMode = func(s string) error {
+		mode, err := strconv.ParseUint(s, 8, 9)
+		if err != nil {
+			return a.fail(usageFailure("--api-socket-mode must be permissions in octal, such as 660"))
+		}
+		c.APISocketMode = fs.FileMode(mode)
 		return nil
 	}
 	a.NoHostLoopback = func() {

@@ -25,12 +25,21 @@ func TestConfig(t *testing.T) {
 			Network: netip.MustParsePrefix("10.0.2.0/24"),
 
 			SeccompAction: seccomp.Kill,
+			APISocketMode: 0o600,
+			Version:       version,
 		}
 		change(&c)
 		return c
 	}
 	for args, want := range map[string]parent.Config{
-		"7 tap0":                  usual(func(*parent.Config) {}),
+		"7 tap0": usual(func(*parent.Config) {}),
+		"-cp 8080:80 --publish=127.0.0.1:53:53/udp --api-socket-mode=660 7 tap0": usual(func(c *parent.Config) {
+			c.Configure, c.APISocketMode = true, 0o660
+			c.Publish = []parent.Publish{
+				{Network: "tcp", Host: netip.MustParseAddrPort("[::]:8080"), GuestPort: 80},
+				{Network: "udp", Host: netip.MustParseAddrPort("127.0.0.1:53"), GuestPort: 53},
+			}
+		}),
 		"7 averyveryveryverylong": usual(func(c *parent.Config) { c.TapName = "averyveryveryve" }),
 		"-c6r3 --exit=4 -m 65520 7 tap0": usual(func(c *parent.Config) {
 			c.Configure, c.EnableIPv6, c.ReadyFD, c.ExitFD, c.MTU = true, true, 3, 4, 65520
@@ -78,7 +87,8 @@ func TestConfig(t *testing.T) {
 		}
 		equalAddrs := cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
 		equalPrefixes := cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })
-		if diff := cmp.Diff(want, *got, equalAddrs, equalPrefixes); diff != "" {
+		equalPorts := cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })
+		if diff := cmp.Diff(want, *got, equalAddrs, equalPrefixes, equalPorts); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", args, diff)
 		}
 	}

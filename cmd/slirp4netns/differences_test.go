@@ -53,7 +53,6 @@ var differences = map[string]func(result) result{
 		}
 		return c
 	},
-	"api":  notImplemented("--api-socket"),
 	"ipv6": notImplemented("--enable-ipv6"),
 }
 

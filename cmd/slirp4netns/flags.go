@@ -3,10 +3,12 @@ package main
 import (
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/jessevdk/go-flags"
 
+	"github.com/slirp4netns-go/slirp4netns/parent"
 	"github.com/slirp4netns-go/slirp4netns/seccomp"
 )
 
@@ -35,9 +37,14 @@ type commandLine struct {
 	SeccompAction seccomp.Action
 	OutboundAddr  *string
 	OutboundAddr6 *string
+	Publish       []parent.Publish
+	APISocketMode fs.FileMode
 
 	Operands []string
 }
+
+// defaultSocketMode are the permissions of the control socket: the owner's.
+const defaultSocketMode fs.FileMode = 0o600
 
 // parse reads a command line; args[0] is the program's name. It prints to
 // stdout what the C program prints while it reads options. Its error is a
@@ -46,7 +53,7 @@ func parse(args []string, stdout io.Writer) (*commandLine, error) {
 	_, posix := os.LookupEnv("POSIXLY_CORRECT")
 	options, operands, complaint := normalise(args[0], args[1:], posix)
 
-	c := &commandLine{ExitFD: -1, ReadyFD: -1, MTU: defaultMTU, SeccompAction: seccomp.Kill}
+	c := &commandLine{ExitFD: -1, ReadyFD: -1, MTU: defaultMTU, SeccompAction: seccomp.Kill, APISocketMode: defaultSocketMode}
 	a := newActions(c, args[0], stdout)
 	// This variable would have go-flags print completions and exit.
 	os.Unsetenv("GO_FLAGS_COMPLETION")

@@ -61,10 +61,10 @@ func TestNormalise(t *testing.T) {
 // Options of our own must leave upstream's abbreviations alone.
 func TestOwnOptions(t *testing.T) {
 	for _, o := range ownOptions {
-		if o.short != 0 {
-			t.Errorf("--%s has the short form -%c", o.long, o.short)
-		}
 		for _, u := range upstreamOptions {
+			if o.short != 0 && o.short == u.short {
+				t.Errorf("--%s takes -%c from --%s", o.long, o.short, u.long)
+			}
 			if strings.HasPrefix(u.long, o.long) {
 				t.Errorf("--%s has been an abbreviation of --%s", o.long, u.long)
 			}
@@ -91,8 +91,9 @@ func FuzzParse(f *testing.F) {
 		}
 		for _, o := range options {
 			name, _, attached := strings.Cut(strings.TrimPrefix(o, "--"), "=")
-			i := slices.IndexFunc(upstreamOptions, func(u option) bool { return u.long == name })
-			if i < 0 || upstreamOptions[i].argument != attached {
+			all := slices.Concat(upstreamOptions, ownOptions)
+			i := slices.IndexFunc(all, func(u option) bool { return u.long == name })
+			if i < 0 || all[i].argument != attached {
 				t.Errorf("%q: %q is not canonical", args, o)
 			}
 		}

@@ -34,7 +34,9 @@ User-mode networking for unprivileged network namespaces.
 `
 
 // ownUsage lists the options that the C program does not have.
-const ownUsage = `--seccomp-action=ACTION  what --enable-seccomp does on other syscalls ([kill|errno|log], default=kill)
+const ownUsage = `-p, --publish=[ADDR:][PORT]:GUESTPORT[/PROTO]  forward a port of the host, or a range (PROTO: [tcp|udp], default=tcp)
+--api-socket-mode=MODE   permissions of the API socket in octal (default=600)
+--seccomp-action=ACTION  what --enable-seccomp does on other syscalls ([kill|errno|log], default=kill)
 `
 
 // withoutSeccomp leaves out what there is no filter for on this architecture.

@@ -37,6 +37,9 @@ func main() {
 		fmt.Fprintln(os.Stderr, "slirp4netns:", err)
 		os.Exit(1)
 	}
+	if len(os.Args) > 1 && os.Args[1] == "ctl" {
+		os.Exit(ctl(os.Args[2:], os.Stdout, os.Stderr))
+	}
 	cfg, status := readCommandLine(os.Args, os.Stdout, os.Stderr)
 	if cfg == nil {
 		os.Exit(status)

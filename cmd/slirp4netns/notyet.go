@@ -11,7 +11,6 @@ var notYet = []struct {
 	option string
 	given  func(*commandLine) bool
 }{
-	{"--api-socket", func(c *commandLine) bool { return c.APISocket != nil }},
 	{"--enable-ipv6", func(c *commandLine) bool { return c.EnableIPv6 }},
 }
 

@@ -37,10 +37,12 @@ var upstreamOptions = []option{
 	{long: "target-type", argument: true},
 }
 
-// ownOptions are those that the C program does not have. They have no short
-// form and are spelled in full, so that none of them ever makes an
-// abbreviation ambiguous that works today.
+// ownOptions are those that the C program does not have. They are spelled in
+// full, so that none of them ever makes an abbreviation ambiguous that works
+// today, and no letter is one of the C program's.
 var ownOptions = []option{
+	{long: "publish", short: 'p', argument: true},
+	{long: "api-socket-mode", argument: true},
 	{long: "seccomp-action", argument: true},
 }
 
@@ -69,9 +71,11 @@ func longOption(name string) (found *option, possibilities []option) {
 
 // shortOption finds the option of one letter, or nil.
 func shortOption(letter byte) *option {
-	for i := range upstreamOptions {
-		if upstreamOptions[i].short == letter {
-			return &upstreamOptions[i]
+	for _, table := range [][]option{upstreamOptions, ownOptions} {
+		for i := range table {
+			if table[i].short == letter {
+				return &table[i]
+			}
 		}
 	}
 	return nil
