@@ -74,6 +74,7 @@ type Config struct {
 
 	DisableHostLoopback bool
 	DisableDNS          bool
+	DNS                 DNS
 	Sandbox             bool
 	Seccomp             bool
 	SeccompAction       seccomp.Action // what happens to calls that are not allowed

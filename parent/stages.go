@@ -188,6 +188,7 @@ func (c *Config) dataplane() dataplane.Config {
 		Recommended:         c.Recommended(),
 		DisableHostLoopback: c.DisableHostLoopback,
 		DisableDNS:          c.DisableDNS,
+		DNS:                 dataplane.DNS(c.DNS),
 		Outbound4:           dataplane.Outbound(c.Outbound4),
 		Outbound6:           dataplane.Outbound(c.Outbound6),
 		ResolvConf:          resolvConf,

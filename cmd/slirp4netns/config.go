@@ -39,6 +39,9 @@ func (c *commandLine) config(stdout io.Writer) (*parent.Config, error) {
 	if err := c.addresses(p); err != nil {
 		return nil, err
 	}
+	if err := c.nameserver(p); err != nil {
+		return nil, err
+	}
 	return p, nil
 }
 

@@ -14,7 +14,7 @@ import (
 
 // commandLine is what the options say, before they are looked at together.
 // A nil pointer is an option that was not given; "" is an empty argument. Of
-// an option that is given twice the last one counts.
+// an option that is given twice the last one counts, except where all do.
 //
 // The fields without a tag are set by actions.
 type commandLine struct {
@@ -27,6 +27,10 @@ type commandLine struct {
 	APISocket           *string `long:"api-socket" unquote:"false"`
 	EnableSandbox       bool    `long:"enable-sandbox"`
 	MACAddress          *string `long:"macaddress" unquote:"false"`
+
+	DNS         []string `long:"dns" unquote:"false"`
+	DNSLoopback *string  `long:"dns-loopback" unquote:"false"`
+	HostName    []string `long:"host-name" unquote:"false"`
 
 	ExitFD        int // -1: not given
 	ReadyFD       int // -1: not given

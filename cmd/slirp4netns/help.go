@@ -34,7 +34,10 @@ User-mode networking for unprivileged network namespaces.
 `
 
 // ownUsage lists the options that the C program does not have.
-const ownUsage = `-p, --publish=[ADDR:][PORT]:GUESTPORT[/PROTO]  forward a port of the host, or a range (PROTO: [tcp|udp], default=tcp)
+const ownUsage = `--dns=ADDR[,ADDR...]     ask these resolvers instead of those of resolv.conf; ADDR may be ADDR:PORT
+--dns-loopback=on|off    ask resolvers on the loopback addresses of the host (default=on)
+--host-name=NAME         let the built-in DNS answer NAME with the gateway's address, e.g. host.containers.internal
+-p, --publish=[ADDR:][PORT]:GUESTPORT[/PROTO]  forward a port of the host, or a range (PROTO: [tcp|udp], default=tcp)
 --api-socket-mode=MODE   permissions of the API socket in octal (default=600)
 --seccomp-action=ACTION  what --enable-seccomp does on other syscalls ([kill|errno|log], default=kill)
 `

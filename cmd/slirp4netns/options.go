@@ -41,6 +41,9 @@ var upstreamOptions = []option{
 // full, so that none of them ever makes an abbreviation ambiguous that works
 // today, and no letter is one of the C program's.
 var ownOptions = []option{
+	{long: "dns", argument: true},
+	{long: "dns-loopback", argument: true},
+	{long: "host-name", argument: true},
 	{long: "publish", short: 'p', argument: true},
 	{long: "api-socket-mode", argument: true},
 	{long: "seccomp-action", argument: true},
