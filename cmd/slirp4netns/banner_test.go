@@ -29,7 +29,7 @@ func TestStartAndStop(t *testing.T) {
 		"--cidr=255.255.255.128/25 --disable-dns",
 		"--mtu=68 --outbound-addr=198.51.100.1",
 		"--outbound-addr6=2001:db8:100::1 --outbound-addr=lo",
-		"--outbound-addr6=::1.2.3.4 --no-host-loopback",
+		"--outbound-addr6=2001:db8:100::1 --no-host-loopback",
 		"-6 -a /run/lab/tmp/api --enable-sandbox",
 		"-c --mtu=67",
 		"-c --macaddress=01:00:5e:00:00:01",

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/netip"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,12 +22,36 @@ type sent struct {
 	msg      []byte
 }
 
+// record is what a Responder sent, from whatever goroutine.
+type record struct {
+	mu   sync.Mutex
+	list []sent // guarded by mu
+}
+
+func (r *record) get() []sent {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.list)
+}
+
+func (r *record) clear() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.list = nil
+}
+
+func (r *record) add(s sent) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.list = append(r.list, s)
+}
+
 // newTest is a Responder and what it sent.
-func newTest(nameserver netip.Addr) (*Responder, *[]sent) {
-	out := new([]sent)
+func newTest(nameserver netip.Addr) (*Responder, *record) {
+	out := new(record)
 	return New(Config{
 		Addrs: ours, MAC: mac, Prefix: netip.MustParsePrefix("fd00::/64"), MTU: 1500, Nameserver: nameserver,
-		Send: func(src, dst netip.Addr, msg []byte) { *out = append(*out, sent{src, dst, bytes.Clone(msg)}) },
+		Send: func(src, dst netip.Addr, msg []byte) { out.add(sent{src, dst, bytes.Clone(msg)}) },
 	}), out
 }
 
@@ -77,7 +102,7 @@ func TestNeighbourSolicitations(t *testing.T) {
 			t.Errorf("%s: not taken", c.name)
 		}
 		got := ""
-		for _, s := range *out {
+		for _, s := range out.get() {
 			target := netip.AddrFrom16([16]byte(s.msg[8:24]))
 			if s.src != target || s.msg[0] != 136 || !bytes.Equal(s.msg[24:], append([]byte{2, 1}, mac[:]...)) {
 				t.Errorf("%s: wrong answer % x from %s", c.name, s.msg, s.src)
@@ -99,8 +124,8 @@ func TestNotForUs(t *testing.T) {
 			t.Errorf("type %d taken: %v", kind, got)
 		}
 	}
-	if len(*out) != 0 {
-		t.Errorf("answered: %v", *out)
+	if len(out.get()) != 0 {
+		t.Errorf("answered: %v", out.get())
 	}
 }
 
@@ -131,38 +156,38 @@ func TestRouterSolicitations(t *testing.T) {
 		r, out := newTest(ours[3])
 		defer r.Close()
 		r.Handle(routerSolicitation(guest))
-		if len(*out) != 1 || (*out)[0].dst != guest || (*out)[0].src != router {
-			t.Fatalf("answer to a guest with an address: %v", *out)
+		if len(out.get()) != 1 || out.get()[0].dst != guest || out.get()[0].src != router {
+			t.Fatalf("answer to a guest with an address: %v", out.get())
 		}
 		// Not too many.
 		for range 100 {
 			r.Handle(routerSolicitation(guest))
 		}
-		if len(*out) != maxUnicasts {
-			t.Errorf("%d answers in a second, want %d", len(*out), maxUnicasts)
+		if len(out.get()) != maxUnicasts {
+			t.Errorf("%d answers in a second, want %d", len(out.get()), maxUnicasts)
 		}
 		time.Sleep(time.Second)
 		r.Handle(routerSolicitation(guest))
-		if len(*out) != maxUnicasts+1 {
+		if len(out.get()) != maxUnicasts+1 {
 			t.Error("no answer a second later")
 		}
 		// Without an address: to all, three seconds apart.
-		*out = nil
+		out.clear()
 		for range 10 {
 			r.Handle(routerSolicitation(netip.IPv6Unspecified()))
 		}
-		if len(*out) != 1 || (*out)[0].dst != allNodes {
-			t.Fatalf("answer to a guest without an address: %v", *out)
+		if len(out.get()) != 1 || out.get()[0].dst != allNodes {
+			t.Fatalf("answer to a guest without an address: %v", out.get())
 		}
 		time.Sleep(minDelay)
 		synctest.Wait()
-		if len(*out) != 2 {
-			t.Errorf("%d advertisements to all after %v, want 2", len(*out), minDelay)
+		if len(out.get()) != 2 {
+			t.Errorf("%d advertisements to all after %v, want 2", len(out.get()), minDelay)
 		}
 		// Malformed ones.
-		*out = nil
+		out.clear()
 		time.Sleep(time.Minute)
-		n := len(*out)
+		n := len(out.get())
 		for _, m := range []Message{
 			{Src: guest, HopLimit: 64, Bytes: []byte{133, 0, 0, 0, 0, 0, 0, 0}},
 			{Src: guest, HopLimit: 255, Bytes: []byte{133, 0, 0, 0, 0, 0, 0}},
@@ -171,8 +196,8 @@ func TestRouterSolicitations(t *testing.T) {
 		} {
 			r.Handle(m)
 		}
-		if len(*out) != n {
-			t.Errorf("answered malformed solicitations: %v", *out)
+		if len(out.get()) != n {
+			t.Errorf("answered malformed solicitations: %v", out.get())
 		}
 	})
 }
@@ -186,7 +211,7 @@ func TestUnsolicited(t *testing.T) {
 		var at []time.Duration
 		seen := 0
 		note := func() {
-			for ; seen < len(*out); seen++ {
+			for ; seen < len(out.get()); seen++ {
 				at = append(at, time.Since(start))
 			}
 		}
@@ -209,11 +234,11 @@ func TestUnsolicited(t *testing.T) {
 			}
 		}
 		r.Close()
-		n := len(*out)
+		n := len(out.get())
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		r.Handle(routerSolicitation(guest))
-		if len(*out) != n {
+		if len(out.get()) != n {
 			t.Error("advertised after Close")
 		}
 	})
@@ -231,9 +256,9 @@ func FuzzHandle(f *testing.F) {
 		if len(src) != 16 || len(msg) == 0 {
 			return
 		}
-		*out = nil
+		out.clear()
 		r.Handle(Message{Src: netip.AddrFrom16([16]byte(src)), Dst: dst, HopLimit: hops, Bytes: msg})
-		for _, s := range *out {
+		for _, s := range out.get() {
 			if target := netip.AddrFrom16([16]byte(s.msg[8:24])); s.msg[0] == 136 && !slices.Contains(ours, target) {
 				t.Fatalf("claimed %s", target)
 			}
