@@ -122,7 +122,7 @@ func (c *Condition) tests() []bpf.Instruction {
 				continue
 			}
 			off := offsetArgs + sizeArg*a.Index
-			if half == 1 != bigEndian {
+			if low := half == 1; low != bigEndian {
 				off += sizeWord
 			}
 			b = append(b, bpf.LoadAbsolute{Off: uint32(off), Size: sizeWord})

@@ -60,28 +60,6 @@ type value struct {
 	n    int
 }
 
-// matches tells whether the rule lets a call with these arguments pass.
-func (r *Rule) matches(args [6]uint64) bool {
-	if r.When == nil {
-		return true
-	}
-	for _, c := range r.When {
-		if c.holds(args) {
-			return true
-		}
-	}
-	return false
-}
-
-func (c *Condition) holds(args [6]uint64) bool {
-	for _, a := range c.Args {
-		if args[a.Index]&a.Mask != a.Value {
-			return false
-		}
-	}
-	return true
-}
-
 // on tells whether the rule is one of arch's.
 func (r *Rule) on(arch string) bool {
 	if r.Only == nil {
