@@ -122,7 +122,11 @@ func (c *Condition) tests() []bpf.Instruction {
 				continue
 			}
 			off := offsetArgs + sizeArg*a.Index
-			if low := half == 1; low != bigEndian {
+			first := 0
+			if bigEndian {
+				first = 1
+			}
+			if half != first {
 				off += sizeWord
 			}
 			b = append(b, bpf.LoadAbsolute{Off: uint32(off), Size: sizeWord})
