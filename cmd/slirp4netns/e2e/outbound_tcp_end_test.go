@@ -149,7 +149,9 @@ func TestTCPDataBeforeReset(t *testing.T) {
 		if _, err := c.Write([]byte("request")); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(5 * time.Millisecond) // it is there, and stays unread
+		if err := awaitUnread(peer, len("request")); err != nil { // and it stays unread
+			t.Fatal(err)
+		}
 		peer.Write([]byte("413 too large"))
 		peer.Close() // resets
 		got := make([]byte, 100)
@@ -164,12 +166,33 @@ func TestTCPDataBeforeReset(t *testing.T) {
 	}
 }
 
+// awaitUnread waits until the kernel has n bytes for c (SIOCINQ, tcp(7)).
+func awaitUnread(c *net.TCPConn, n int) error {
+	rc, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(3 * time.Second); ; time.Sleep(time.Millisecond) {
+		got := 0
+		rc.Control(func(fd uintptr) { got, err = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
+		if err != nil || got >= n {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%d of %d bytes have arrived after 3 s", got, n)
+		}
+	}
+}
+
 // A peer that dies in the middle of an upload never looks like one that took
 // all of it. C sends FIN.
 func TestTCPPeerDiesDuringUpload(t *testing.T) {
 	g, _ := connectedGuest(t)
 	addr := listenInet(t, func(c *net.TCPConn) {
 		io.CopyN(io.Discard, c, 1<<20)
+		if err := awaitUnread(c, 1); err != nil {
+			t.Error(err)
+		}
 		// Closed with data unread: RST.
 	})
 	wire := sniff(t, g, "tap0", nil)

@@ -286,6 +286,8 @@ func TestTCPBlackHolesDelayNobody(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	// The burst itself may overflow the TAP's queue, of 1000 frames.
+	time.Sleep(300 * time.Millisecond)
 	for range 5 {
 		start := time.Now()
 		c := mustDial(t, g, addr.String())

@@ -177,6 +177,9 @@ type sniffer struct {
 	packets [][]byte // guarded by mu
 }
 
+// sniffed is how many bytes of a packet are collected.
+const sniffed = 200
+
 // sniff starts to collect what link in the calling thread's namespace carries,
 // both ways, until the test's end; see packet(7). seen is called for each
 // packet and may be nil.
@@ -192,6 +195,15 @@ func sniff(t *testing.T, ns interface{ Do(func() error) error }, link string, se
 		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
 			return err
 		}
+		// Only headers, in a large buffer, so that none is missed.
+		cut := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: sniffed}}
+		if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &cut[0]}); err != nil {
+			return err
+		}
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 64<<20); err != nil {
+			return err
+		}
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 64<<20) // root may
 		return unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: ifi.Index})
 	})
 	if err != nil {
@@ -203,7 +215,7 @@ func sniff(t *testing.T, ns interface{ Do(func() error) error }, link string, se
 	t.Cleanup(func() { close(stop); <-stopped; unix.Close(fd) })
 	go func() {
 		defer close(stopped)
-		buf := make([]byte, 70000)
+		buf := make([]byte, sniffed)
 		for {
 			select {
 			case <-stop:
@@ -214,7 +226,7 @@ func sniff(t *testing.T, ns interface{ Do(func() error) error }, link string, se
 			if err != nil || n < 20 || buf[0]>>4 != 4 {
 				continue
 			}
-			p := append([]byte(nil), buf[:min(n, 200)]...) // headers
+			p := append([]byte(nil), buf[:n]...)
 			s.mu.Lock()
 			s.packets = append(s.packets, p)
 			s.mu.Unlock()

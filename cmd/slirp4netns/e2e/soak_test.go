@@ -136,13 +136,24 @@ func (p *plane) settle(start planeStats) planeStats {
 	for deadline := time.Now().Add(25 * time.Second); ; time.Sleep(200 * time.Millisecond) {
 		s := p.stats()
 		if s.Flows == start.Flows && s.FDs == start.FDs && s.Goroutines <= start.Goroutines+5 {
-			return s
+			return p.rest(s)
 		}
 		if time.Now().After(deadline) {
 			p.t.Errorf("left behind: %+v, at the start: %+v", s, start)
 			return s
 		}
 	}
+}
+
+// rest waits for what netstack's timers still hold: the least of several looks
+// at the heap is what stays.
+func (p *plane) rest(s planeStats) planeStats {
+	p.t.Helper()
+	for range 8 {
+		time.Sleep(250 * time.Millisecond)
+		s.HeapKiB = min(s.HeapKiB, p.stats().HeapKiB)
+	}
+	return s
 }
 
 // What has ended leaves nothing behind. C keeps sockets in FIN_WAIT2 for days
