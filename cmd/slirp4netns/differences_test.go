@@ -53,7 +53,8 @@ var differences = map[string]func(result) result{
 		}
 		return c
 	},
-	"ipv6": notImplemented("--enable-ipv6"),
+	"seccomp": notImplemented("--enable-seccomp"),
+	"ipv6":    notImplemented("--enable-ipv6"),
 }
 
 var usageOf13 = strings.NewReplacer(
