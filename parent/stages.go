@@ -178,11 +178,12 @@ func (p *process) serve(ctx context.Context, tap tapDevice) error {
 // dataplane is the part of the configuration that the data plane needs.
 func (c *Config) dataplane() dataplane.Config {
 	return dataplane.Config{
-		MTU:                 c.MTU,
-		Network:             c.Network,
-		Gateway:             c.Gateway(),
-		Nameserver:          c.Nameserver(),
-		EnableIPv6:          c.EnableIPv6,
+		MTU:        c.MTU,
+		Network:    c.Network,
+		Gateway:    c.Gateway(),
+		Nameserver: c.Nameserver(),
+		// EnableIPv6 stays off: there is no prefix to give it yet, and the
+		// command line says that we go on without.
 		Version:             c.Version,
 		FirstLease:          c.DHCPFirst(),
 		Recommended:         c.Recommended(),
