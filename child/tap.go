@@ -12,16 +12,16 @@ import (
 
 // open attaches to the TAP of req, making it if there is none.
 //
-// A TAP that the caller made is taken as it is. One that we make is made on the
-// spot; or, where the parent wants to see the namespace's end, elsewhere, and
-// moved in (move.go), if that can be.
+// A TAP that the caller made is taken as it is. One that we make is made
+// elsewhere and moved in (move.go), so that it ends with the namespace; where
+// that cannot be, it is made on the spot.
 func open(req *ipc.TapRequest) (int, *ipc.TapReply, error) {
 	reply := &ipc.TapReply{}
 	there, err := exists(req.Name)
 	if err != nil {
 		return -1, nil, err
 	}
-	if req.FollowNamespace && !there && !ipc.Template(req.Name) {
+	if !there && !ipc.Template(req.Name) {
 		fd, f, err := openMoved(req.Name, req.Offloads)
 		if err == nil {
 			reply.Made, reply.EndsWithNamespace = true, true

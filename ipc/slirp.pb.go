@@ -34,11 +34,8 @@ type TapRequest struct {
 	Offloads uint32 `protobuf:"varint,3,opt,name=offloads,proto3" json:"offloads,omitempty"`
 	// How to configure lo and the TAP; absent: leave both alone.
 	Configuration *Configuration `protobuf:"bytes,4,opt,name=configuration,proto3" json:"configuration,omitempty"`
-	// Whether the end of the namespace has to be seen through the descriptor.
-	// It takes the kernel some 15 ms to make a TAP that shows it.
-	FollowNamespace bool `protobuf:"varint,5,opt,name=follow_namespace,json=followNamespace,proto3" json:"follow_namespace,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TapRequest) Reset() {
@@ -97,13 +94,6 @@ func (x *TapRequest) GetConfiguration() *Configuration {
 		return x.Configuration
 	}
 	return nil
-}
-
-func (x *TapRequest) GetFollowNamespace() bool {
-	if x != nil {
-		return x.FollowNamespace
-	}
-	return false
 }
 
 // Configuration is --configure.
@@ -394,14 +384,13 @@ var File_slirp_proto protoreflect.FileDescriptor
 
 const file_slirp_proto_rawDesc = "" +
 	"\n" +
-	"\vslirp.proto\x12\x12slirp4netns.ipc.v1\"\xca\x01\n" +
+	"\vslirp.proto\x12\x12slirp4netns.ipc.v1\"\x9f\x01\n" +
 	"\n" +
 	"TapRequest\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
 	"\boffloads\x18\x03 \x01(\rR\boffloads\x12G\n" +
-	"\rconfiguration\x18\x04 \x01(\v2!.slirp4netns.ipc.v1.ConfigurationR\rconfiguration\x12)\n" +
-	"\x10follow_namespace\x18\x05 \x01(\bR\x0ffollowNamespace\"\xb4\x01\n" +
+	"\rconfiguration\x18\x04 \x01(\v2!.slirp4netns.ipc.v1.ConfigurationR\rconfiguration\"\xb4\x01\n" +
 	"\rConfiguration\x12\x10\n" +
 	"\x03mtu\x18\x01 \x01(\rR\x03mtu\x12\x10\n" +
 	"\x03mac\x18\x02 \x01(\fR\x03mac\x128\n" +

@@ -16,9 +16,6 @@ type deathSignal struct {
 	ppid int         // the caller
 }
 
-// isSet tells whether the caller's death ends us.
-func (d deathSignal) isSet() bool { return d.sig != 0 }
-
 // readDeathSignal reads it before anything can clear it.
 func readDeathSignal() deathSignal {
 	d := deathSignal{ppid: unix.Getppid()}

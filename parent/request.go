@@ -7,20 +7,9 @@ import (
 	"github.com/slirp4netns-go/slirp4netns/ipc/tun"
 )
 
-// request is what the child is asked for.
-//
-// Whoever gave us an exit-fd, or the signal that we get when he dies, ends us
-// himself. For everybody else we look at the end of the guest's namespace,
-// which makes the start 15 ms slower: the kernel waits for a grace period of
-// RCU when it moves the TAP.
-func (p *process) request() *ipc.TapRequest {
-	c := p.cfg
-	r := &ipc.TapRequest{
-		Version:         ipc.Version,
-		Name:            c.TapName,
-		Offloads:        tun.OffloadAll,
-		FollowNamespace: c.ExitFD < 0 && !p.death.isSet(),
-	}
+// request is what c wants of the child.
+func (c *Config) request() *ipc.TapRequest {
+	r := &ipc.TapRequest{Version: ipc.Version, Name: c.TapName, Offloads: tun.OffloadAll}
 	if c.Configure {
 		r.Configuration = c.configuration()
 	}

@@ -36,7 +36,7 @@ func (p *process) makeTap(ctx context.Context) (tapDevice, error) {
 	defer p.sockets.Close()
 	ctx, cancel := context.WithTimeout(ctx, childTimeout)
 	defer cancel()
-	fd, reply, err := ipc.MakeTap(ctx, p.sockets, p.request())
+	fd, reply, err := ipc.MakeTap(ctx, p.sockets, p.cfg.request())
 	if err != nil {
 		return tapDevice{}, p.bury(err)
 	}

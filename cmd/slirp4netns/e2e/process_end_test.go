@@ -35,17 +35,19 @@ func TestEndOfNamespace(t *testing.T) {
 				return []string{strconv.Itoa(g.PID), "tap0"}, fmt.Sprintf("PID %d", g.PID)
 			},
 		} {
-			t.Run(name+", "+kind, func(t *testing.T) {
-				g := lab.NewGuest(t, o)
-				args, target := args(g)
-				s := lab.StartSlirp(t, lab.SlirpOptions{UID: g.UID, Args: args, NoExitFD: true})
-				g.Kill()
-				state := s.Wait(endTimeout)
-				if state == nil || state.ExitCode() != 0 {
-					t.Errorf("ended with %v, want status 0", state)
-				}
-				checkLastLines(t, s, "tap0 is gone with the network namespace of "+target+", exiting\n")
-			})
+			for _, noExitFD := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s, %s, exit-fd %v", name, kind, !noExitFD), func(t *testing.T) {
+					g := lab.NewGuest(t, o)
+					args, target := args(g)
+					s := lab.StartSlirp(t, lab.SlirpOptions{UID: g.UID, Args: args, NoExitFD: noExitFD})
+					g.Kill()
+					state := s.Wait(endTimeout)
+					if state == nil || state.ExitCode() != 0 {
+						t.Errorf("ended with %v, want status 0", state)
+					}
+					checkLastLines(t, s, "tap0 is gone with the network namespace of "+target+", exiting\n")
+				})
+			}
 		}
 	}
 }
@@ -68,7 +70,7 @@ func TestNamespaceOutlivesItsPID(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := lab.StartSlirp(t, lab.SlirpOptions{UID: g.UID, Args: []string{"-c", strconv.Itoa(g.PID), "tap0"}, NoExitFD: true})
+	s := g.Slirp(t, "-c")
 	g.Kill()
 	time.Sleep(time.Second)
 	if err := s.Process.Signal(syscall.Signal(0)); err != nil {
@@ -78,19 +80,6 @@ func TestNamespaceOutlivesItsPID(t *testing.T) {
 	if state := s.Wait(endTimeout); state == nil || state.ExitCode() != 0 {
 		t.Errorf("ended with %v, want status 0", state)
 	}
-}
-
-// TestExitFDOutlivesTheGuest: a caller who holds an exit-fd ends us himself, as
-// with the C program.
-func TestExitFDOutlivesTheGuest(t *testing.T) {
-	g := lab.NewGuest(t, lab.GuestOptions{})
-	s := g.Slirp(t, "-c")
-	g.Kill()
-	time.Sleep(time.Second)
-	if err := s.Process.Signal(syscall.Signal(0)); err != nil {
-		t.Errorf("it ended: %v\n%s", err, s.Log())
-	}
-	s.Stop()
 }
 
 // TestCallersTAPOutlivesTheGuest: our descriptor keeps the namespace of a TAP
