@@ -30,10 +30,6 @@ const (
 	// the guest's side as well; and netstack would swallow the SYN of a guest
 	// that uses the port again.
 	timeWait = 0
-	// synRetries is how often a SYN-ACK is sent again, as Linux does
-	// (tcp_synack_retries, tcp(7)): a guest that does not finish its
-	// handshake is forgotten after 63 s.
-	synRetries = 5
 )
 
 // newStack builds the netstack that the guest talks TCP to. ARP is not
@@ -62,8 +58,7 @@ func newStack(ep stack.LinkEndpoint, cfg *Config) (*stack.Stack, error) {
 	sack := tcpip.TCPSACKEnabled(true)
 	moderate := tcpip.TCPModerateReceiveBufferOption(false)
 	tw := tcpip.TCPTimeWaitTimeoutOption(timeWait)
-	retries := tcpip.TCPSynRetriesOption(synRetries)
-	for _, opt := range []tcpip.SettableTransportProtocolOption{&buffers, &sendBuffers, &sack, &moderate, &tw, &retries} {
+	for _, opt := range []tcpip.SettableTransportProtocolOption{&buffers, &sendBuffers, &sack, &moderate, &tw} {
 		if err := s.SetTransportProtocolOption(tcp.ProtocolNumber, opt); err != nil {
 			return nil, fmt.Errorf("dataplane: TCP option %T: %s", opt, err)
 		}
