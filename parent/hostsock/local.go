@@ -57,6 +57,9 @@ func RecvInfo(fd int, b []byte) (n int, from netip.AddrPort, to Local, errno uni
 			to.Link = link
 			from = netip.AddrPortFrom(a.WithZone(strconv.Itoa(link)), from.Port())
 		}
+		if to.Addr.Is6() && to.Addr.IsLinkLocalUnicast() {
+			to.Link = link
+		}
 		if to.Addr.IsMulticast() {
 			to.Addr = netip.Addr{}
 		}
