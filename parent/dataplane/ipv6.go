@@ -8,6 +8,7 @@ import (
 
 	"github.com/slirp4netns-go/slirp4netns/parent/datagram"
 	"github.com/slirp4netns-go/slirp4netns/parent/dhcp6"
+	"github.com/slirp4netns-go/slirp4netns/parent/hostfwd"
 	"github.com/slirp4netns-go/slirp4netns/parent/link"
 	"github.com/slirp4netns-go/slirp4netns/parent/ndp"
 )
@@ -33,6 +34,14 @@ func (c *Config) addrs6() []netip.Addr {
 		return nil
 	}
 	return append(c.linkLocal6(), c.Gateway6, c.Nameserver6)
+}
+
+// guest6 is the guest's IPv6 network as forwards see it.
+func (c *Config) guest6() hostfwd.Guest {
+	if !c.EnableIPv6 {
+		return hostfwd.Guest{}
+	}
+	return hostfwd.Guest{Gateway: c.Gateway6, Prefix: c.Network6}
 }
 
 // ipv6 is what a Plane has more with IPv6.

@@ -122,6 +122,7 @@ func New(cfg Config) (*Plane, error) {
 	p.fwd = hostfwd.New(hostfwd.Config{
 		Stack: p.stack, NIC: nicID, Poller: p.poller, Worker: p.worker, Sender: sender,
 		Guest4:     hostfwd.Guest{Gateway: cfg.Gateway, Prefix: cfg.Network},
+		Guest6:     cfg.guest6(),
 		FirstLease: cfg.FirstLease,
 		MaxSockets: ports, MaxConns: conns,
 	})
