@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/slirp4netns-go/slirp4netns/parent/api"
+	"github.com/slirp4netns-go/slirp4netns/parent/dataplane"
 	"github.com/slirp4netns-go/slirp4netns/parent/sandbox"
 )
 
@@ -60,7 +61,7 @@ func (p *process) control() (stop func()) {
 		return func() {}
 	}
 	done := make(chan error, 1)
-	server := api.NewServer(p.plane.Control(), os.Stderr)
+	server := api.NewServer(p.plane.Control(), os.Stderr, dataplane.Clients())
 	go func() { done <- server.Serve(p.socket) }()
 	return func() {
 		p.socket.Close()

@@ -66,6 +66,9 @@ func (t *table) Info() Info               { return Info{Version: "1.2.3"} }
 func (t *table) Stats() Stats             { return Stats{} }
 func (t *table) Flows() []Flow            { return nil }
 
+// maxClients of a Server in tests.
+const maxClients = 16
+
 // serve runs a Server until the end of the test and returns its path and what
 // it writes.
 func serve(t *testing.T, b Backend) (path string) {
@@ -76,7 +79,7 @@ func serve(t *testing.T, b Backend) (path string) {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)
-	go func() { done <- NewServer(b, io.Discard).Serve(s) }()
+	go func() { done <- NewServer(b, io.Discard, maxClients).Serve(s) }()
 	t.Cleanup(func() {
 		s.Close()
 		if err := <-done; err != nil {
@@ -303,7 +306,7 @@ func FuzzAnswer(f *testing.F) {
 	for _, s := range seeds {
 		f.Add([]byte(s))
 	}
-	s := NewServer(new(table), io.Discard)
+	s := NewServer(new(table), io.Discard, maxClients)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		v, _ := parse(b)
 		reply := s.answer(b, v)

@@ -12,8 +12,6 @@ import (
 )
 
 const (
-	// maxClients are served at once; further ones wait in the backlog.
-	maxClients = 64
 	// patience is how long a client may take to send its request, and how long
 	// to take its reply.
 	patience = 5 * time.Second
@@ -27,6 +25,7 @@ const (
 type Server struct {
 	backend Backend
 	log     io.Writer
+	max     int // clients at once
 
 	mu      sync.Mutex
 	clients *list.List // guarded by mu; of *client, oldest first
@@ -40,9 +39,10 @@ type client struct {
 	since time.Time
 }
 
-// NewServer makes a Server that asks backend. Requests are noted on log.
-func NewServer(backend Backend, log io.Writer) *Server {
-	s := &Server{backend: backend, log: log, clients: list.New()}
+// NewServer makes a Server that asks backend. Requests are noted on log. At
+// most max clients are served at once; further ones wait in the backlog.
+func NewServer(backend Backend, log io.Writer, max int) *Server {
+	s := &Server{backend: backend, log: log, max: max, clients: list.New()}
 	s.left = sync.NewCond(&s.mu)
 	return s
 }
@@ -79,7 +79,7 @@ func (s *Server) enter(conn *net.UnixConn) *list.Element {
 	conn.SetReadDeadline(now.Add(patience))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.clients.Len() >= maxClients {
+	for s.clients.Len() >= s.max {
 		oldest := s.clients.Front().Value.(*client)
 		if wait := time.Until(oldest.since.Add(grace)); wait > 0 {
 			t := time.AfterFunc(wait, func() { s.mu.Lock(); s.left.Broadcast(); s.mu.Unlock() })

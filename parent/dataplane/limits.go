@@ -9,7 +9,7 @@ type limits struct{ udp, dns, ping int }
 
 const (
 	// reserved descriptors are for what is no flow: the TAP, ready-fd,
-	// exit-fd, the API's clients, resolv.conf.
+	// exit-fd, resolv.conf.
 	reserved = 48
 
 	// No table is larger than this, whatever the limit.
@@ -20,6 +20,8 @@ const (
 	mostPorts = 65536
 	// mostForwarded is for connections to them.
 	mostForwarded = 16384
+	// mostClients is for those of the control socket: some 12 KiB each.
+	mostClients = 256
 )
 
 // limitsOf shares out n descriptors.
@@ -35,6 +37,15 @@ func limitsOf(n uint64) limits {
 func forwarding(n uint64) (ports, conns int) {
 	n -= min(n, reserved)
 	return int(max(1, min(n/2, mostPorts))), int(max(1, min(n/4, mostForwarded)))
+}
+
+// Clients is how many clients of the control socket there may be at once.
+func Clients() int { return clients(descriptors()) }
+
+// clients shares out n descriptors to them.
+func clients(n uint64) int {
+	n -= min(n, reserved)
+	return int(max(1, min(n/8, mostClients)))
 }
 
 // descriptors is how many file descriptors this process may have

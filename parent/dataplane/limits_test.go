@@ -28,14 +28,18 @@ func TestForwarding(t *testing.T) {
 	for _, c := range []struct {
 		nofile       uint64
 		ports, conns int
+		clients      int
 	}{
-		{0, 1, 1},
-		{1048, 500, 250},
-		{1 << 20, mostPorts, mostForwarded},
-		{^uint64(0), mostPorts, mostForwarded},
+		{0, 1, 1, 1},
+		{1048, 500, 250, 125},
+		{1 << 20, mostPorts, mostForwarded, mostClients},
+		{^uint64(0), mostPorts, mostForwarded, mostClients},
 	} {
 		if ports, conns := forwarding(c.nofile); ports != c.ports || conns != c.conns {
 			t.Errorf("%d descriptors: %d ports and %d connections, want %d and %d", c.nofile, ports, conns, c.ports, c.conns)
+		}
+		if n := clients(c.nofile); n != c.clients {
+			t.Errorf("%d descriptors: %d clients, want %d", c.nofile, n, c.clients)
 		}
 	}
 }
