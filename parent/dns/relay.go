@@ -104,7 +104,9 @@ func (r *Relay) Query(guest, via netip.AddrPort, msg []byte) {
 	}
 	resolvers := r.cfg.Resolvers.List()
 	if len(resolvers) == 0 {
-		r.cfg.Unreachable(guest, via, msg, unix.ENETUNREACH)
+		// Guests heed a closed port at once, and an unreachable network not
+		// at all (udp(7)).
+		r.cfg.Unreachable(guest, via, msg, unix.ECONNREFUSED)
 		return
 	}
 	r.mu.Lock()

@@ -296,7 +296,7 @@ func TestRelayNoResolver(t *testing.T) {
 	r := newRig(t, 0)
 	r.cfg.Resolvers.cfg.Forbidden = netip.Addr.IsLoopback // and there is no file
 	r.ask(1)
-	r.want(answer{errno: unix.ENETUNREACH}, quick)
+	r.want(answer{errno: unix.ECONNREFUSED}, quick)
 }
 
 // A resolver that has no answer is one too many; its answer counts if nobody

@@ -1,0 +1,156 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
+)
+
+// With the first of three nameservers dead no query is lost, and of 1,000 at
+// most ten take a second.
+func TestDNSFailover(t *testing.T) {
+	const queries, workers = 1000, 20
+	for _, first := range []string{silentServer, closedServer} {
+		t.Run(first, func(t *testing.T) {
+			hostEtc(t, first, lab.InetAddr4.String(), lab.InetAddr6.String())
+			g := lab.NewGuest(t, lab.GuestOptions{})
+			g.Slirp(t, "-c")
+			var mu sync.Mutex
+			var times []time.Duration
+			var wg sync.WaitGroup
+			for range workers {
+				wg.Go(func() {
+					for range queries / workers {
+						got, took, err := queryA(g, "udp4", lab.Domain, 5*time.Second)
+						if err != nil || got != lab.InetAddr4.String() {
+							t.Errorf("%s after %v, %v", got, took, err)
+							return
+						}
+						mu.Lock()
+						times = append(times, took)
+						mu.Unlock()
+					}
+				})
+			}
+			wg.Wait()
+			slices.Sort(times)
+			if len(times) != queries {
+				t.Fatalf("%d answers to %d queries", len(times), queries)
+			}
+			p99 := times[queries*99/100-1]
+			t.Logf("median %v, p99 %v, longest %v", times[queries/2], p99, times[queries-1])
+			if p99 >= time.Second {
+				t.Errorf("p99 %v, want less than 1 s", p99)
+			}
+		})
+	}
+}
+
+// The same for connections: one has to wait.
+func TestDNSFailoverTCP(t *testing.T) {
+	hostEtc(t, silentServer, lab.InetAddr4.String())
+	g := lab.NewGuest(t, lab.GuestOptions{})
+	g.Slirp(t, "-c")
+	for i := range 20 {
+		limit := 500 * time.Millisecond
+		if i == 0 {
+			limit = 2 * time.Second
+		}
+		got, took, err := queryA(g, "tcp4", lab.Domain, 5*time.Second)
+		if err != nil || got != lab.InetAddr4.String() || took > limit {
+			t.Errorf("query %d: %s after %v, %v", i, got, took, err)
+		}
+	}
+}
+
+// A guest of IPv4 has its answers from a resolver of IPv6.
+func TestDNSAcrossFamilies(t *testing.T) {
+	hostEtc(t, lab.InetAddr6.String())
+	g := lab.NewGuest(t, lab.GuestOptions{})
+	g.Slirp(t, "-c")
+	for _, network := range []string{"udp4", "tcp4"} {
+		if got, took, err := queryA(g, network, lab.Domain, 5*time.Second); err != nil || got != lab.InetAddr4.String() {
+			t.Errorf("%s: %s after %v, %v", network, got, took, err)
+		}
+	}
+}
+
+// Without a nameserver line the C library asks the loopback addresses.
+func TestDNSWithoutNameservers(t *testing.T) {
+	hostEtc(t)
+	hostDNS(t, "127.0.0.1:53", "192.0.2.53")
+	g := lab.NewGuest(t, lab.GuestOptions{})
+	g.Slirp(t, "-c", "--disable-host-loopback")
+	for _, network := range []string{"udp4", "tcp4"} {
+		if got, took, err := queryA(g, network, lab.Domain, 5*time.Second); err != nil || got != "192.0.2.53" {
+			t.Errorf("%s: %s after %v, %v", network, got, took, err)
+		}
+	}
+}
+
+// resolv.conf may be written to, replaced, or become a link: a second later
+// its resolvers are asked.
+func TestDNSFollowsResolvConf(t *testing.T) {
+	for _, args := range [][]string{{"-c"}, {"-c", "--enable-sandbox", "--enable-seccomp"}} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) { followResolvConf(t, args...) })
+	}
+}
+
+func followResolvConf(t *testing.T, args ...string) {
+	conf := hostEtc(t, "127.0.0.101")
+	for i := range 5 {
+		hostDNS(t, "127.0.0.10"+strconv.Itoa(1+i)+":53", "192.0.2."+strconv.Itoa(1+i))
+	}
+	g := lab.NewGuest(t, lab.GuestOptions{})
+	g.Slirp(t, args...)
+	want := func(what, addr string) {
+		t.Helper()
+		got, _, err := queryA(g, "udp4", "any.test", 5*time.Second)
+		for start := time.Now(); (err != nil || got != addr) && time.Since(start) < time.Second; {
+			time.Sleep(50 * time.Millisecond)
+			got, _, err = queryA(g, "udp4", "any.test", 5*time.Second)
+		}
+		if err != nil || got != addr {
+			t.Errorf("%s: after a second %s, %v, want %s", what, got, err, addr)
+		}
+		if got, _, err := queryA(g, "tcp4", "any.test", 5*time.Second); err != nil || got != addr {
+			t.Errorf("%s, TCP: %s, %v, want %s", what, got, err, addr)
+		}
+	}
+	write := func(path, server string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(nameservers(server)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	try := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	want("at first", "192.0.2.1")
+	write(conf, "127.0.0.102")
+	want("written to", "192.0.2.2")
+	write(conf+".new", "127.0.0.103")
+	try(os.Rename(conf+".new", conf))
+	want("renamed", "192.0.2.3")
+
+	dir := filepath.Dir(conf)
+	write(filepath.Join(dir, "other"), "127.0.0.104")
+	try(os.Symlink("other", filepath.Join(dir, "link")))
+	try(os.Symlink("link", filepath.Join(dir, "chain")))
+	try(os.Rename(filepath.Join(dir, "chain"), conf))
+	want("a link to a link", "192.0.2.4")
+	write(filepath.Join(dir, "third"), "127.0.0.105")
+	try(os.Symlink("third", filepath.Join(dir, "newlink")))
+	try(os.Rename(filepath.Join(dir, "newlink"), filepath.Join(dir, "link")))
+	want("another link in between", "192.0.2.5")
+}
