@@ -53,13 +53,14 @@ func TestDNSFailover(t *testing.T) {
 	}
 }
 
-// The same for connections: one has to wait.
+// The same for connections: one has to wait for the second that a resolver has
+// to accept one.
 func TestDNSFailoverTCP(t *testing.T) {
 	hostEtc(t, silentServer, lab.InetAddr4.String())
 	g := lab.NewGuest(t, lab.GuestOptions{})
 	g.Slirp(t, "-c")
 	for i := range 20 {
-		limit := 500 * time.Millisecond
+		limit := time.Second
 		if i == 0 {
 			limit = 2 * time.Second
 		}
