@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -316,37 +317,74 @@ func TestTCPCraftedUrgent(t *testing.T) {
 	expect(t, got, "datadatadatadatadatadatadatadata")
 }
 
-// A connection whose segments all come in fragments.
+// fragments cuts a packet into fragments: one of first bytes after the IP
+// header, then as small as they can be.
+func (r *rawTCP) fragments(b []byte, id uint16, first int) [][]byte {
+	var out [][]byte
+	body := b[header.IPv4MinimumSize:]
+	for off, n := 0, first; off < len(body); off, n = off+n, 8 {
+		n = min(n, len(body)-off)
+		f := append(append([]byte(nil), b[:header.IPv4MinimumSize]...), body[off:off+n]...)
+		ip := header.IPv4(f)
+		ip.SetTotalLength(uint16(len(f)))
+		ip.SetID(id)
+		flags := uint8(0)
+		if off+n < len(body) {
+			flags = header.IPv4FlagMoreFragments
+		}
+		ip.SetFlagsFragmentOffset(flags, uint16(off))
+		ip.SetChecksum(0)
+		ip.SetChecksum(^ip.CalculateChecksum())
+		out = append(out, f)
+	}
+	return out
+}
+
+// A connection whose segments come in fragments, in and out of order. The
+// first of each holds the whole TCP header.
 func TestTCPCraftedFragments(t *testing.T) {
 	g := newGuest(t, nil)
 	to, got, _ := serveText(t)
 	r := newRawTCP(g, to)
-	id := uint16(1)
-	fragments := func(b []byte) {
-		body := b[header.IPv4MinimumSize:]
-		for off := 0; off < len(body); off += 8 {
-			n := min(8, len(body)-off)
-			f := append(append([]byte(nil), b[:header.IPv4MinimumSize]...), body[off:off+n]...)
-			ip := header.IPv4(f)
-			ip.SetTotalLength(uint16(len(f)))
-			ip.SetID(id)
-			flags := uint8(0)
-			if off+n < len(body) {
-				flags = header.IPv4FlagMoreFragments
-			}
-			ip.SetFlagsFragmentOffset(flags, uint16(off))
-			ip.SetChecksum(0)
-			ip.SetChecksum(^ip.CalculateChecksum())
-			r.sendPacket(f)
-		}
-		id++
+	for _, f := range r.fragments(r.packet(syn, "data that comes too early"), 1, 24) {
+		r.sendPacket(f)
 	}
-	fragments(r.packet(syn, ""))
 	r.seq++
 	r.ack = r.await("SYN-ACK", syn|ack).SequenceNumber() + 1
-	fragments(r.packet(ack, ""))
-	fragments(r.packet(ack|fin, "a payload of some more fragments"))
-	expect(t, got, "a payload of some more fragments")
+	r.send(ack, "")
+	text := "a payload of some more fragments"
+	for _, f := range r.fragments(r.packet(ack, text), 2, 24) {
+		r.sendPacket(f)
+	}
+	r.seq += uint32(len(text))
+	f := r.fragments(r.packet(ack|fin, text), 3, 24)
+	slices.Reverse(f)
+	for _, f := range f {
+		r.sendPacket(f)
+	}
+	expect(t, got, text+text)
+}
+
+// A first fragment that holds a part of the TCP header only is dropped
+// (RFC 1858), and so the segment never comes to be.
+func TestTCPCraftedTinyFragments(t *testing.T) {
+	g := newGuest(t, nil)
+	to, got, _ := serveText(t)
+	r := newRawTCP(g, to)
+	r.connect("")
+	for id, first := range []int{8, 16} {
+		before := g.plane.link.Stats().Malformed.Load()
+		for _, f := range r.fragments(r.packet(ack, "never"), uint16(id+1), first) {
+			r.sendPacket(f)
+		}
+		for deadline := time.Now().Add(5 * time.Second); g.plane.link.Stats().Malformed.Load() == before; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("a first fragment of %d bytes was not dropped", first)
+			}
+		}
+	}
+	r.send(ack|fin, "whole")
+	expect(t, got, "whole")
 }
 
 // A guest whose window is closed from the start is sent nothing before it

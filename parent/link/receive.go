@@ -147,6 +147,10 @@ func (r *reader) receiveIPv4(b []byte, from MAC, h *VnetHdr) {
 		e.stats.BadChecksum.Add(1)
 		return
 	}
+	if ip.More() && ip.FragmentOffset() == 0 && proto == header.TCPProtocolNumber && tinyTCP(b[hdrLen:]) {
+		e.stats.Malformed.Add(1)
+		return
+	}
 	e.stats.FromGuest.count(b, len(b))
 	src := netip.AddrFrom4([4]byte(b[12:16]))
 	if !e.ours(src) {

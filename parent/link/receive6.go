@@ -78,8 +78,10 @@ func (r *reader) receiveIPv6(b []byte, from MAC, h *VnetHdr) {
 // fragment has msg behind its headers.
 func reassemble(c Chain, msg []byte) bool {
 	switch c.Proto {
-	case header.TCPProtocolNumber, header.UDPProtocolNumber:
-		return true
+	case header.TCPProtocolNumber:
+		return !tinyTCP(msg)
+	case header.UDPProtocolNumber:
+		return len(msg) >= header.UDPMinimumSize
 	case header.ICMPv6ProtocolNumber:
 		return len(msg) > 0 && msg[0] == byte(header.ICMPv6EchoRequest)
 	}
