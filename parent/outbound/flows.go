@@ -2,7 +2,6 @@ package outbound
 
 import (
 	"net/netip"
-	"sync"
 	"time"
 
 	flowinfo "github.com/slirp4netns-go/slirp4netns/parent/flow"
@@ -52,7 +51,7 @@ func (t *TCP) Total() uint64 {
 func (u *UDP) Flows() []flowinfo.Info {
 	var list []flowinfo.Info
 	u.table.Each(func(guest netip.AddrPort, f *udpFlow, s flowtable.State) {
-		i := describe("udp", s, &f.life, &f.closed, f.fd)
+		i := f.info("udp", s)
 		i.Guest = guest
 		i.FromGuest, i.ToGuest = f.fromGuest.Load(), f.toGuest.Load()
 		list = append(list, i)
@@ -70,7 +69,7 @@ func (u *UDP) Evicted() uint64 { return u.table.Evicted() }
 func (e *Echo) Flows() []flowinfo.Info {
 	var list []flowinfo.Info
 	e.table.Each(func(k pingKey, f *pingFlow, s flowtable.State) {
-		i := describe("icmp", s, &f.life, &f.closed, f.fd)
+		i := f.info("icmp", s)
 		i.Guest = netip.AddrPortFrom(k.guest, k.id)
 		list = append(list, i)
 	})
@@ -80,18 +79,17 @@ func (e *Echo) Flows() []flowinfo.Info {
 // Total is the number of flows that were begun.
 func (e *Echo) Total() uint64 { return e.table.Total() }
 
-// describe is what flows with a datagram socket have in common. life guards
-// closed and fd.
-func describe(proto string, s flowtable.State, life *sync.RWMutex, closed *bool, fd int) flowinfo.Info {
+// info describes the flow that d is the socket of.
+func (d *dgram) info(proto string, s flowtable.State) flowinfo.Info {
 	i := flowinfo.Info{Proto: proto, State: "unanswered", Age: time.Since(s.Since)}
 	if s.Answered {
 		i.State = "answered"
 	}
-	life.RLock()
-	defer life.RUnlock()
-	if !*closed {
-		i.Local, i.Remote = hostsock.Names(fd)
-		i.Inode = hostsock.Inode(fd)
+	d.life.RLock()
+	defer d.life.RUnlock()
+	if !d.closed {
+		i.Local, i.Remote = hostsock.Names(d.fd)
+		i.Inode = hostsock.Inode(d.fd)
 	}
 	return i
 }

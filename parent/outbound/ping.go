@@ -27,6 +27,7 @@ const (
 // allowed (net.ipv4.ping_group_range) but CAP_NET_RAW is there.
 type Echo struct {
 	cfg   EchoConfig
+	dgram dgramConfig
 	table *flowtable.Table[pingKey, *pingFlow]
 
 	mu  sync.Mutex
@@ -50,6 +51,7 @@ func NewEcho(cfg EchoConfig) *Echo {
 	}
 	return &Echo{
 		cfg:   cfg,
+		dgram: dgramConfig{cfg.Policy, cfg.Source, cfg.Poller, cfg.Worker, cfg.Sender},
 		table: flowtable.New[pingKey](cfg.Max, (*pingFlow).close),
 		raw:   make(map[uint16]struct{}),
 	}
@@ -77,7 +79,7 @@ func (e *Echo) ping(host netip.Addr, msg []byte, p link.Packet) unix.Errno {
 
 // open makes the socket of a new flow.
 func (e *Echo) open(key pingKey) (*pingFlow, unix.Errno) {
-	f := &pingFlow{echo: e, key: key, icmp: icmpOf(key.guest), opts: sockoptsOf(key.guest)}
+	f := &pingFlow{echo: e, key: key, icmp: icmpOf(key.guest)}
 	fd, err := unix.Socket(f.icmp.family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, f.icmp.proto)
 	if err == unix.EACCES || err == unix.EPROTONOSUPPORT || err == unix.EAFNOSUPPORT {
 		// Without permission for this either, what counts is the first error.
@@ -89,15 +91,9 @@ func (e *Echo) open(key pingKey) (*pingFlow, unix.Errno) {
 	if err != nil {
 		return nil, errnoOf(err)
 	}
-	f.opts.set(fd, f.opts.recvErr, 1)
-	f.opts.set(fd, f.opts.recvTTL, 1)
-	f.fd = fd
-	f.last = socketHop(fd, f.opts)
-	f.task.Init(func() { f.HandleEvents(poll.In) })
-	f.life.Lock() // an event may come before the token is stored
-	defer f.life.Unlock()
-	if f.token, err = e.cfg.Poller.Add(fd, poll.In, f); err != nil {
-		unix.Close(fd)
+	opts := sockoptsOf(key.guest)
+	opts.set(fd, opts.recvTTL, 1)
+	if err := f.dgram.open(&e.dgram, f, fd, opts); err != nil {
 		e.releaseRaw(f)
 		return nil, errnoOf(err)
 	}

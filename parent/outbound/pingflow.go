@@ -3,7 +3,6 @@ package outbound
 import (
 	"encoding/binary"
 	"net/netip"
-	"sync"
 
 	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
@@ -11,33 +10,21 @@ import (
 	"github.com/slirp4netns-go/slirp4netns/parent/datagram"
 	"github.com/slirp4netns-go/slirp4netns/parent/hostsock"
 	"github.com/slirp4netns-go/slirp4netns/parent/link"
-	"github.com/slirp4netns-go/slirp4netns/parent/poll"
 )
 
-// pingFlow is one host socket.
+// pingFlow is one host socket: all requests with one identifier.
 type pingFlow struct {
-	echo  *Echo
-	key   pingKey
-	icmp  *icmp
-	opts  *sockopts
-	fd    int
-	token poll.Token
-	raw   bool
-	id    uint16    // the identifier on the host's side of a raw socket
-	last  hop       // link's goroutine only
-	task  poll.Task // goes on receiving after a turn
-
-	life   sync.RWMutex // held for reading while fd is used
-	closed bool         // guarded by life
+	dgram
+	echo *Echo
+	key  pingKey
+	icmp *icmp
+	raw  bool
+	id   uint16 // the identifier on the host's side of a raw socket
 }
 
-// close ends the flow. It waits for whoever uses the socket.
+// close ends the flow.
 func (f *pingFlow) close() {
-	f.life.Lock()
-	defer f.life.Unlock()
-	f.closed = true
-	f.echo.cfg.Poller.Remove(f.fd, f.token)
-	unix.Close(f.fd)
+	f.dgram.close()
 	f.echo.releaseRaw(f)
 }
 
@@ -47,56 +34,36 @@ func (f *pingFlow) send(msg []byte, host netip.Addr, p link.Packet) unix.Errno {
 	f.life.RLock()
 	defer f.life.RUnlock()
 	if f.closed {
-		return 0
+		return 0 // lost, as packets may be
 	}
 	hopOf(p, host).apply(f.fd, f.opts, &f.last)
 	if f.raw {
+		msg = append([]byte(nil), msg...) // an error quotes p as it is
 		f.icmp.setID(msg, f.id)
-		defer f.icmp.setID(msg, f.key.id) // an error quotes p
 	}
-	to := netip.AddrPortFrom(host, 0)
-	ctrl := f.echo.cfg.Source.of(host).control(host)
-	errno := hostsock.SendTo(f.fd, msg, to, ctrl)
-	if errno == 0 || errno == unix.EAGAIN {
-		return errno
-	}
-	if f.drainErrors(p.Bytes) {
-		if errno == unix.EMSGSIZE {
-			return 0 // the guest has been told the MTU
-		}
-		return hostsock.SendTo(f.fd, msg, to, ctrl)
+	errno := f.sendTo(msg, netip.AddrPortFrom(host, 0), p.Bytes)
+	if errno == unix.EMSGSIZE {
+		return 0 // the guest has been told
 	}
 	return errno
 }
 
-// HandleEvents implements poll.Handler: replies go to the guest.
+// HandleEvents implements poll.Handler.
 func (f *pingFlow) HandleEvents(events uint32) {
 	f.life.RLock()
 	defer f.life.RUnlock()
-	if f.closed {
-		return
+	if !f.closed {
+		f.receive(events)
 	}
-	if events&poll.Err != 0 {
-		f.drainErrors(nil)
-	}
-	b := buffers.Get().(*[hostsock.MaxDatagram]byte)
-	defer buffers.Put(b)
-	failed := 0
-	for range recvTurn {
-		n, peer, ttl, errno := hostsock.RecvTTL(f.fd, b[:])
-		if errno == unix.EAGAIN {
-			return
-		}
-		if errno != 0 {
-			f.drainErrors(nil)
-			if failed++; failed > maxFailed {
-				return
-			}
-			continue
-		}
+}
+
+// receiveOne implements dgramOwner.
+func (f *pingFlow) receiveOne(b []byte) unix.Errno {
+	n, peer, ttl, errno := hostsock.RecvTTL(f.fd, b)
+	if errno == 0 {
 		f.reply(b[:n], peer.Addr(), ttl)
 	}
-	f.echo.cfg.Worker.Schedule(&f.task)
+	return errno
 }
 
 // reply passes on what a host answered.
@@ -115,30 +82,11 @@ func (f *pingFlow) reply(msg []byte, peer netip.Addr, ttl uint8) {
 		ttl-- // we are a hop
 	}
 	f.echo.table.Answered(f.key, pingIdle)
-	f.echo.cfg.Sender.EchoReply(f.echo.cfg.Policy.GuestView(peer), f.key.guest, msg[4:], datagram.Meta{TTL: ttl})
+	f.cfg.Sender.EchoReply(f.cfg.Policy.GuestView(peer), f.key.guest, msg[4:], datagram.Meta{TTL: ttl})
 }
 
-// drainErrors tells the guest of what is in the error queue, and reports
-// whether there was anything. packet is what is being sent, or nil.
-func (f *pingFlow) drainErrors(packet []byte) bool {
-	p := f.echo.cfg.Policy
-	return drain(f.fd, func(e hostsock.Error) {
-		m, ok := p.icmpError(e)
-		if !ok || !e.Dst.IsValid() {
-			return
-		}
-		quote := packet
-		if !inHand(e, packet) {
-			if quote, ok = f.quote(e); !ok {
-				return
-			}
-		}
-		f.echo.cfg.Sender.Error(m, quote)
-	})
-}
-
-// quote builds the beginning of the packet that the guest sent. The error
-// queue gives the request as it left the host, from the header of ICMP on.
+// quote implements dgramOwner. The error queue gives the request as it left the
+// host, from the header of ICMP on.
 func (f *pingFlow) quote(e hostsock.Error) ([]byte, bool) {
 	if len(e.Payload) < echoLen {
 		return nil, false
@@ -148,5 +96,5 @@ func (f *pingFlow) quote(e hostsock.Error) ([]byte, bool) {
 	}
 	msg := append([]byte(nil), e.Payload...)
 	f.icmp.setID(msg, f.key.id)
-	return quotePacket(f.key.guest, f.echo.cfg.Policy.GuestView(e.Dst.Addr()), uint8(f.icmp.proto), msg), true
+	return quotePacket(f.key.guest, f.cfg.Policy.GuestView(e.Dst.Addr()), uint8(f.icmp.proto), msg), true
 }

@@ -45,27 +45,6 @@ func (p *Policy) icmpError(e hostsock.Error) (datagram.ICMPError, bool) {
 	return m, true
 }
 
-// drain takes all entries off fd's error queue and reports whether there were
-// any.
-func drain(fd int, tell func(hostsock.Error)) bool {
-	var b [datagram.QuoteMax]byte
-	any := false
-	for {
-		e, errno := hostsock.RecvErr(fd, b[:])
-		if errno != 0 {
-			return any
-		}
-		any = true
-		tell(e)
-	}
-}
-
-// inHand tells whether e is about packet, which is being sent. The kernel does
-// not quote what it has not sent itself.
-func inHand(e hostsock.Error, packet []byte) bool {
-	return packet != nil && e.Origin == unix.SO_EE_ORIGIN_LOCAL
-}
-
 // quotePacket builds the beginning of a packet that the guest sent, for an
 // ICMP error about it.
 func quotePacket(src, dst netip.Addr, proto uint8, payload []byte) []byte {

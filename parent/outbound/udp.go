@@ -27,6 +27,7 @@ const (
 // UDP carries the guest's datagrams.
 type UDP struct {
 	cfg   UDPConfig
+	dgram dgramConfig
 	table *flowtable.Table[netip.AddrPort, *udpFlow]
 }
 
@@ -47,7 +48,7 @@ func NewUDP(cfg UDPConfig) *UDP {
 	if cfg.Max == 0 {
 		cfg.Max = maxUDPFlows
 	}
-	return &UDP{cfg: cfg, table: flowtable.New[netip.AddrPort](cfg.Max, (*udpFlow).close)}
+	return &UDP{cfg: cfg, dgram: dgramConfig{cfg.Policy, cfg.Source, cfg.Poller, cfg.Worker, cfg.Sender}, table: flowtable.New[netip.AddrPort](cfg.Max, (*udpFlow).close)}
 }
 
 // Handle takes a datagram of the guest. p is not a fragment. It runs on the
