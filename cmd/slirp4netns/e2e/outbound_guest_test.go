@@ -177,12 +177,17 @@ func (s *udpSocket) receiveBytes(timeout time.Duration) (payload []byte, from st
 func (s *udpSocket) fault(timeout time.Duration) string {
 	s.t.Helper()
 	b, oob := make([]byte, 2048), make([]byte, 512)
-	if !s.wait(unix.POLLERR, timeout) {
-		return ""
-	}
-	_, n, _, _, err := unix.Recvmsg(s.fd, b, oob, unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
-	if err != nil {
-		s.t.Fatalf("error queue: %v", err)
+	var n int
+	for end := time.Now().Add(timeout); ; {
+		if !s.wait(unix.POLLERR, time.Until(end)) {
+			return ""
+		}
+		var err error
+		if _, n, _, _, err = unix.Recvmsg(s.fd, b, oob, unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT); err == nil {
+			break
+		}
+		// The queue's entry was taken before the socket's error was set.
+		unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	}
 	messages, err := unix.ParseSocketControlMessage(oob[:n])
 	if err != nil {
