@@ -69,6 +69,7 @@ var commonNumbers = map[string]uint32{
 	"shutdown":          unix.SYS_SHUTDOWN,
 	"sigaltstack":       unix.SYS_SIGALTSTACK,
 	"socket":            unix.SYS_SOCKET,
+	"socketpair":        unix.SYS_SOCKETPAIR,
 	"tgkill":            unix.SYS_TGKILL,
 	"uname":             unix.SYS_UNAME,
 	"unlinkat":          unix.SYS_UNLINKAT,

@@ -53,6 +53,8 @@ func traffic(o Options) []Rule {
 func sockets() []Rule {
 	return []Rule{
 		{Call: "socket", When: socketKinds(), Why: "one for each flow, for each forwarded port, and for questions about interfaces"},
+		{Call: "socketpair", When: []Condition{when("AF_UNIX, SOCK_STREAM", is(0, unix.AF_UNIX), Arg{1, 0xf, unix.SOCK_STREAM})},
+			Why: "the DNS relay's streams"},
 		{Call: "connect", Why: "connections of the guest; resolvers"},
 		{Call: "bind", Why: "forwarded ports, the outbound address"},
 		{Call: "listen", Why: "forwarded ports"},

@@ -6,7 +6,7 @@ import "golang.org/x/sys/unix"
 var sixtyFour = []string{"amd64", "arm64", "riscv64", "ppc64le", "s390x"}
 
 // cloneThread is how the runtime makes a thread: cloneFlags of
-// runtime/os_linux.go. A process would share less.
+// runtime/os_linux.go, and on amd64 CLONE_SETTLS. A process would share less.
 const cloneThread = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_SYSVSEM | unix.CLONE_THREAD
 
 // runtimeCalls is what the Go runtime does.
@@ -22,7 +22,7 @@ func runtimeCalls(o Options) []Rule {
 	data := Arg{2, long &^ (unix.PROT_READ | unix.PROT_WRITE), 0}
 	anonymous := []Condition{when("at most PROT_READ|PROT_WRITE, MAP_ANONYMOUS", data, Arg{3, unix.MAP_ANONYMOUS, unix.MAP_ANONYMOUS})}
 	thread := func(index int) []Condition {
-		return []Condition{when("CLONE_VM|FS|FILES|SIGHAND|SYSVSEM|THREAD", Arg{index, long, cloneThread})}
+		return []Condition{when("CLONE_VM|FS|FILES|SIGHAND|SYSVSEM|THREAD, with or without SETTLS", Arg{index, long &^ unix.CLONE_SETTLS, cloneThread})}
 	}
 	self := when("to itself", is(0, o.PID))
 	return []Rule{

@@ -30,9 +30,8 @@ func (c *commandLine) config(stdout io.Writer) (*parent.Config, error) {
 		DisableHostLoopback: c.DisableHostLoopback,
 		DisableDNS:          c.DisableDNS,
 		Sandbox:             c.EnableSandbox,
-		// Seccomp stays off: the rules in seccomp/ kill in normal use so far,
-		// and notYet says that the option has no effect.
-		SeccompAction: c.SeccompAction,
+		Seccomp:             c.EnableSeccomp,
+		SeccompAction:       c.SeccompAction,
 	}
 	if err := c.target(p, stdout); err != nil {
 		return nil, err

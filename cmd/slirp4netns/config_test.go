@@ -45,7 +45,7 @@ func TestConfig(t *testing.T) {
 			c.Configure, c.EnableIPv6, c.ReadyFD, c.ExitFD, c.MTU = true, true, 3, 4, 65520
 		}),
 		"--no-host-loopback --disable-dns --create-sandbox --enable-seccomp 7 tap0": usual(func(c *parent.Config) {
-			c.DisableHostLoopback, c.DisableDNS, c.Sandbox = true, true, true
+			c.DisableHostLoopback, c.DisableDNS, c.Sandbox, c.Seccomp = true, true, true, true
 		}),
 		"--disable-host-loopback --enable-sandbox -a /x --cidr 10.128.0.0/9 7 tap0": usual(func(c *parent.Config) {
 			c.DisableHostLoopback, c.Sandbox, c.APISocket = true, true, "/x"

@@ -53,8 +53,7 @@ var differences = map[string]func(result) result{
 		}
 		return c
 	},
-	"seccomp": notImplemented("--enable-seccomp"),
-	"ipv6":    notImplemented("--enable-ipv6"),
+	"ipv6": notImplemented("--enable-ipv6"),
 }
 
 var usageOf13 = strings.NewReplacer(

@@ -11,7 +11,6 @@ var notYet = []struct {
 	option string
 	given  func(*commandLine) bool
 }{
-	{"--enable-seccomp", func(c *commandLine) bool { return c.EnableSeccomp }},
 	{"--enable-ipv6", func(c *commandLine) bool { return c.EnableIPv6 }},
 }
 
