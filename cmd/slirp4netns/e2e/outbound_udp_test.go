@@ -123,7 +123,7 @@ func TestUDPErrors(t *testing.T) {
 	hostRoute(t, "prohibit", "192.0.2.2")
 	hostRoute(t, "throw", "192.0.2.3")
 	onBoth(t, nil, func(t *testing.T, g *lab.Guest, c bool) {
-		for _, row := range []struct {
+		rows := []struct {
 			event, dst string
 			sees       expectation
 		}{
@@ -138,24 +138,39 @@ func TestUDPErrors(t *testing.T) {
 			{"host's route is prohibit", "192.0.2.2:4444", expectation{"EHOSTUNREACH 3/13 from 10.0.2.2", "ENETUNREACH 3/0 from 10.0.2.2"}},
 			{"host has no route", "192.0.2.3:4444", both("ENETUNREACH 3/0 from 10.0.2.2")},
 			{"nameserver, not port 53", "10.0.2.3:4444", both("ENETUNREACH 3/0 from 10.0.2.2")},
-		} {
+		}
+		var sockets []*udpSocket
+		for _, row := range rows {
 			s := newUDP(t, g)
 			s.connect(row.dst)
 			if err := s.send("anybody there?", ""); err != nil {
 				t.Fatalf("%s: %v", row.event, err)
 			}
+			sockets = append(sockets, s)
+		}
+		silent := time.Now().Add(500 * time.Millisecond)
+		for i, row := range rows {
 			timeout := 6 * time.Second // ARP gives up after 3
 			if c && row.sees.c == "" {
-				timeout = 500 * time.Millisecond
+				timeout = time.Until(silent)
 			}
-			got := s.fault(timeout)
-			row.sees.check(t, row.event, got, c)
-			// The program that does not read the queue learns it as well.
-			if err := s.send("again", ""); got != "" && err == nil {
-				s.fault(timeout)
-			}
+			row.sees.check(t, row.event, sockets[i].fault(timeout), c)
 		}
 	})
+}
+
+// A program that knows nothing of error queues meets the error as the result of
+// its next call.
+func TestUDPErrorOfNextCall(t *testing.T) {
+	g, _ := guestOf(t, "", lab.OrdinaryUID)
+	for _, addr := range []string{"10.0.2.2:4444", "198.51.100.2:4444"} {
+		s := newUDP(t, g)
+		s.set(unix.IPPROTO_IP, unix.IP_RECVERR, 0)
+		s.connect(addr)
+		if !eventually(func() bool { return s.send("anybody there?", "") == unix.ECONNREFUSED }, false) {
+			t.Errorf("%s: no ECONNREFUSED", addr)
+		}
+	}
 }
 
 // One socket writes to an open and to a closed port in turns. The error is told

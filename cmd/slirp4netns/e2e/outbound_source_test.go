@@ -1,0 +1,224 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
+)
+
+// observer is what inet sees of the guest's source, by each protocol.
+type observer struct {
+	tcp, udp string // servers that tell their client's address
+	icmp     *udpSocket
+}
+
+// observe starts servers on inet that tell where their clients come from.
+func observe(t *testing.T) *observer {
+	t.Helper()
+	tcp := listenInet(t, func(c *net.TCPConn) {
+		fmt.Fprint(c, c.RemoteAddr().(*net.TCPAddr).IP)
+	})
+	_, udp := serveUDP(t, lab.Inet, "198.51.100.2:0", func(_ string, from netip.AddrPort) string { return from.Addr().String() })
+	return &observer{tcp: tcp.String(), udp: udp, icmp: icmpSocket(t, lab.Inet)}
+}
+
+// sources are the addresses that inet saw TCP, UDP and a ping come from.
+func (o *observer) sources(t *testing.T, g *lab.Guest) string {
+	t.Helper()
+	return strings.Join([]string{overTCP(g, o.tcp), overUDP(t, g, o.udp), o.overPing(t, g)}, " ")
+}
+
+// overTCP is what a TCP server says, or the guest's error.
+func overTCP(g *lab.Guest, addr string) string {
+	c, err := g.Dial("tcp4", addr, commandTimeout)
+	if err != nil {
+		return unix.ErrnoName(errno(err))
+	}
+	defer c.Close()
+	said, err := readAll(c)
+	if err != nil {
+		return err.Error()
+	}
+	return said
+}
+
+// overUDP is what a UDP server says, or the guest's error.
+func overUDP(t *testing.T, g *lab.Guest, addr string) string {
+	t.Helper()
+	s := newUDP(t, g)
+	s.connect(addr)
+	if err := s.send("?", ""); err != nil {
+		return err.Error()
+	}
+	if b, from := s.receiveBytes(time.Second); from != "" {
+		return string(b)
+	}
+	return s.fault(0)
+}
+
+// overPing is the address that a request came to inet from, if its reply came
+// back, or what ping says.
+func (o *observer) overPing(t *testing.T, g *lab.Guest) string {
+	t.Helper()
+	for { // what is left of earlier tests
+		if b, _ := receiveICMP(o.icmp, time.Millisecond); b == nil {
+			break
+		}
+	}
+	said := pingSays(t, g, "-W", "1", "198.51.100.2")
+	if !strings.HasPrefix(said, "reply") {
+		return said
+	}
+	if b, from := receiveICMP(o.icmp, time.Second); b != nil && b[0] == 8 {
+		return from
+	}
+	return "a reply to no request"
+}
+
+// hostAddress gives the host one more address until the test ends.
+func hostAddress(t *testing.T, addr, dev string) {
+	t.Helper()
+	onHost(t, "ip", "addr", "add", addr, "dev", dev)
+	t.Cleanup(func() { _ = onHost(t, "sh", "-c", "ip addr del "+addr+" dev "+dev+" 2>/dev/null || :") })
+}
+
+const otherSource = "198.51.100.9"
+
+// --outbound-addr=ADDRESS is what everything leaves the host from.
+func TestOutboundAddress(t *testing.T) {
+	hostAddress(t, otherSource+"/24", lab.HostLink)
+	o := observe(t)
+	onBoth(t, []string{"--outbound-addr=" + otherSource}, func(t *testing.T, g *lab.Guest, c bool) {
+		both("198.51.100.9 198.51.100.9 198.51.100.9").check(t, "sources", o.sources(t, g), c)
+	})
+}
+
+// What goes to the host's loopback is exempt: a service there sees a client on
+// loopback, and so lets it in. C comes from the other address.
+func TestOutboundAddressLoopback(t *testing.T) {
+	hostAddress(t, otherSource+"/24", lab.HostLink)
+	_, udp := serveUDP(t, lab.Host, "127.0.0.1:0", func(_ string, from netip.AddrPort) string { return from.Addr().String() })
+	port := udp[strings.LastIndex(udp, ":"):]
+	onBoth(t, []string{"--outbound-addr=" + otherSource}, func(t *testing.T, g *lab.Guest, c bool) {
+		client := curl(t, g, "http://10.0.2.2:"+strconv.Itoa(lab.HostHTTPPort)+"/client")
+		client, _, _ = strings.Cut(client, ":")
+		expectation{"127.0.0.1", otherSource}.check(t, "TCP", client, c)
+		expectation{"127.0.0.1", otherSource}.check(t, "UDP", overUDP(t, g, "10.0.2.2"+port), c)
+		both("reply ttl=255").check(t, "ping", pingSays(t, g, "10.0.2.2"), c)
+	})
+}
+
+// An address that is not one of the host's: we say so and do not start. C says
+// nothing and connects nobody.
+func TestOutboundAddressNotOurs(t *testing.T) {
+	lab.RequireBinary(t)
+	g := lab.NewGuest(t, lab.GuestOptions{})
+	out, status := runToEnd(t, lab.OrdinaryUID, lab.Binary, "-c", "--outbound-addr=192.0.2.200", strconv.Itoa(g.PID), "tap0")
+	if want := "outbound address 192.0.2.200 is not an address of this host"; status != 1 || !strings.Contains(out, want) {
+		t.Errorf("status %d, %q, want %q", status, out, want)
+	}
+	o := observe(t)
+	c, _ := guestOf(t, lab.Reference, lab.OrdinaryUID, "--outbound-addr=192.0.2.200")
+	if got := overTCP(c, o.tcp); got != "ENETUNREACH" {
+		t.Errorf("C over TCP: %q", got)
+	}
+}
+
+// An address that the host loses: the guest is told at once, by each protocol,
+// and nothing leaves from another address. When it is back, all works again.
+func TestOutboundAddressLost(t *testing.T) {
+	hostAddress(t, otherSource+"/24", lab.HostLink)
+	o := observe(t)
+	g, _ := guestOf(t, "", lab.OrdinaryUID, "--outbound-addr="+otherSource)
+	const works = "198.51.100.9 198.51.100.9 198.51.100.9"
+	if got := o.sources(t, g); got != works {
+		t.Fatalf("sources %q, want %q", got, works)
+	}
+	onHost(t, "ip", "addr", "del", otherSource+"/24", "dev", lab.HostLink)
+	if got, want := o.sources(t, g), "ENETUNREACH ENETUNREACH 3/0 from 10.0.2.2 10.0.2.2: Destination Net Unreachable"; got != want {
+		t.Errorf("without the address: %q, want %q", got, want)
+	}
+	onHost(t, "ip", "addr", "add", otherSource+"/24", "dev", lab.HostLink)
+	if got := o.sources(t, g); got != works {
+		t.Errorf("with the address again: %q, want %q", got, works)
+	}
+}
+
+// secondLink is another way from the host to inet, by host1, which no route
+// prefers. It is gone when the test ends.
+func secondLink(t *testing.T) {
+	t.Helper()
+	onHost(t, "ip", "link", "add", "host1", "type", "veth", "peer", "name", "inet1", "netns", "inet")
+	t.Cleanup(func() { onHost(t, "ip", "link", "del", "host1") })
+	onHost(t, "ip", "addr", "add", "198.18.0.1/24", "dev", "host1")
+	onHost(t, "ip", "link", "set", "host1", "up")
+	onHost(t, "ip", "-n", "inet", "addr", "add", "198.18.0.254/24", "dev", "inet1")
+	onHost(t, "ip", "-n", "inet", "link", "set", "inet1", "up")
+	onHost(t, "ip", "route", "add", "default", "via", "198.18.0.254", "dev", "host1", "metric", "10000")
+}
+
+// --outbound-addr=INTERFACE: everything leaves by that interface, though the
+// host's routes prefer another one, and from the address that the interface has
+// now. C looks for the address once, and leaves the way to the routes.
+func TestOutboundInterface(t *testing.T) {
+	secondLink(t)
+	o := observe(t)
+	onBoth(t, []string{"--outbound-addr=host1"}, func(t *testing.T, g *lab.Guest, c bool) {
+		wire := sniff(t, lab.Inet, "inet1", nil)
+		both("198.18.0.1 198.18.0.1 198.18.0.1").check(t, "sources", o.sources(t, g), c)
+		for _, proto := range []uint8{unix.IPPROTO_TCP, unix.IPPROTO_UDP, unix.IPPROTO_ICMP} {
+			arrived := eventually(func() bool { return wire.from("198.18.0.1", proto) }, c)
+			if arrived == c {
+				t.Errorf("protocol %d left by the interface: %v, want %v", proto, arrived, !c)
+			}
+		}
+	})
+	g, _ := guestOf(t, "", lab.OrdinaryUID, "--outbound-addr=host1")
+	o.sources(t, g)
+	onHost(t, "ip", "addr", "del", "198.18.0.1/24", "dev", "host1") // and, with it, the route
+	onHost(t, "ip", "addr", "add", "198.18.0.7/24", "dev", "host1")
+	onHost(t, "ip", "route", "add", "default", "via", "198.18.0.254", "dev", "host1", "metric", "10000")
+	const want = "198.18.0.7 198.18.0.7 198.18.0.7"
+	var got string
+	if !eventually(func() bool { got = o.sources(t, g); return got == want }, false) {
+		t.Errorf("after the address has changed: %q, want %q", got, want)
+	}
+}
+
+// from tells whether a packet of the protocol came from addr.
+func (s *sniffer) from(addr string, proto uint8) bool {
+	a := netip.MustParseAddr(addr).As4()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.packets {
+		if p[9] == proto && [4]byte(p[12:16]) == a {
+			return true
+		}
+	}
+	return false
+}
+
+// eventually polls cond for 5 s, or for a shorter time if it is not expected to
+// hold.
+func eventually(cond func() bool, unexpected bool) bool {
+	timeout := 5 * time.Second
+	if unexpected {
+		timeout = 300 * time.Millisecond
+	}
+	for end := time.Now().Add(timeout); ; time.Sleep(10 * time.Millisecond) {
+		if cond() {
+			return true
+		}
+		if time.Now().After(end) {
+			return false
+		}
+	}
+}
