@@ -80,7 +80,7 @@ func (p *Plane) receive6(pkt link.Packet) bool {
 	case header.ICMPv6ProtocolNumber:
 		return p.receiveICMPv6(pkt)
 	case header.TCPProtocolNumber:
-		return false
+		return p.tcp.Refuse(pkt)
 	}
 	return true // other protocols have no way out
 }

@@ -201,7 +201,7 @@ func (p *Plane) receive(pkt link.Packet) bool {
 		}
 		p.echo.Handle(pkt)
 	case header.TCPProtocolNumber:
-		return false
+		return p.tcp.Refuse(pkt)
 	}
 	return true // other protocols have no way out
 }

@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"bytes"
 	"encoding/binary"
 	"io"
 	"net"
@@ -163,20 +164,50 @@ func TestTCPCraftedLoopback(t *testing.T) {
 	for _, disable := range []bool{false, true} {
 		g := newGuest(t, func(c *Config) { c.DisableHostLoopback = disable })
 		to, _, accepted := serveText(t)
-		dsts := []string{"127.0.0.1", "127.1.2.3", "0.0.0.0", "0.1.2.3"}
+		dsts := []string{"127.0.0.1", "127.1.2.3", "0.0.0.0", "0.1.2.3", "255.255.255.255"}
 		if disable {
-			dsts = append(dsts, "10.0.2.2", "255.255.255.255")
+			dsts = append(dsts, "10.0.2.2")
 		}
 		for _, dst := range dsts {
 			r := newRawTCP(g, netip.AddrPortFrom(netip.MustParseAddr(dst), to.Port()))
-			r.send(syn, "")
-			r.silent("SYN to " + dst)
+			p := r.packet(syn, "")
+			r.sendPacket(p)
+			g.await("ICMP 3/0 about a SYN to "+dst, unreachableAbout(p))
 		}
 		if n := accepted.Load(); n != 0 {
 			t.Errorf("disable-host-loopback %v: %d connections to the host's loopback", disable, n)
 		}
 		if n := g.plane.tcp.Len(); n != 0 {
 			t.Errorf("disable-host-loopback %v: %d flows are left", disable, n)
+		}
+	}
+}
+
+// unreachableAbout accepts "net unreachable" from the gateway that quotes p.
+func unreachableAbout(p []byte) func([]byte) bool {
+	return func(f []byte) bool {
+		ip := header.IPv4(f[header.EthernetMinimumSize:])
+		if ip.TransportProtocol() != header.ICMPv4ProtocolNumber || ip.SourceAddress() != tcpip.AddrFrom4(gateway.As4()) {
+			return false
+		}
+		m := header.ICMPv4(ip.Payload())
+		return m.Type() == header.ICMPv4DstUnreachable && m.Code() == header.ICMPv4NetUnreachable && bytes.Equal(m.Payload(), p)
+	}
+}
+
+// Segments that are no SYN get no connection there either, and a RST no answer.
+func TestTCPCraftedLoopbackOtherSegments(t *testing.T) {
+	g := newGuest(t, nil)
+	for _, dst := range []string{"127.0.0.1:80", "0.0.0.0:80", "255.255.255.255:80"} {
+		r := newRawTCP(g, netip.MustParseAddrPort(dst))
+		r.send(rst, "")
+		p := r.packet(ack, "data")
+		r.sendPacket(p)
+		first := g.await("an answer to "+dst, func(f []byte) bool {
+			return f[header.EthernetMinimumSize+9] == uint8(header.ICMPv4ProtocolNumber)
+		})
+		if !unreachableAbout(p)(first) {
+			t.Errorf("%s: the answer is % x", dst, first)
 		}
 	}
 }
