@@ -113,6 +113,9 @@ func New(cfg Config) (*Plane, error) {
 	p.udp = outbound.NewUDP(outbound.UDPConfig{
 		Policy: policy, Source: source, Poller: p.poller, Worker: p.worker, Sender: sender,
 		Relay: p.relay.Query, Max: limits.udp,
+		Forwarded: func(src, host netip.AddrPort, payload []byte, segSize int) bool {
+			return p.fwd.Send(src, host, payload, segSize)
+		},
 	})
 	p.tcp = outbound.NewTCP(outbound.TCPConfig{
 		Stack: p.stack, Policy: policy, Source: source, Poller: p.poller, Worker: p.worker, Sender: sender,
@@ -124,6 +127,7 @@ func New(cfg Config) (*Plane, error) {
 		Guest4:     hostfwd.Guest{Gateway: cfg.Gateway, Prefix: cfg.Network},
 		Guest6:     cfg.guest6(),
 		FirstLease: cfg.FirstLease,
+		Control:    source.Control,
 		MaxSockets: ports, MaxConns: conns,
 	})
 	p.takeReassembled()

@@ -37,8 +37,11 @@ func (s *sessions) serve(r *rule, fd int, guest netip.AddrPort) (port, error) {
 	p.life.Lock() // an event may come before the token is stored
 	defer p.life.Unlock()
 	var err error
-	p.token, err = s.cfg.Poller.Add(fd, poll.In, p)
-	return p, err
+	if p.token, err = s.cfg.Poller.Add(fd, poll.In, p); err != nil {
+		return nil, err
+	}
+	s.enter(p)
+	return p, nil
 }
 
 // close frees the port and ends its sessions. It waits for whoever uses the
@@ -49,6 +52,7 @@ func (p *datagramPort) close() {
 	p.sessions.cfg.Poller.Remove(p.fd, p.token)
 	unix.Close(p.fd)
 	p.life.Unlock()
+	p.sessions.leave(p)
 	p.sessions.endOf(p)
 }
 
@@ -89,16 +93,13 @@ func (p *datagramPort) deliver(b []byte, client netip.AddrPort, asked hostsock.L
 	p.sessions.cfg.Sender.UDP(e.seen, e.guest, b, datagram.Meta{})
 }
 
-// send sends the guest's answer to the client.
-func (p *datagramPort) send(b []byte, e *session) {
+// send sends the guest's answer, or several of segSize bytes each, to the
+// client.
+func (p *datagramPort) send(payload []byte, segSize int, e *session) {
 	p.life.RLock()
 	defer p.life.RUnlock()
 	if p.closed {
 		return
 	}
-	// An error is that of the network, and the datagram is lost as datagrams
-	// may be. An earlier one's is reported first, once.
-	if errno := hostsock.SendTo(p.fd, b, e.client, e.ctrl); errno == unix.ECONNREFUSED {
-		hostsock.SendTo(p.fd, b, e.client, e.ctrl)
-	}
+	eachSegment(payload, segSize, func(b []byte) { p.sendLocked(b, e.client, e.ctrl) })
 }

@@ -25,7 +25,8 @@ type sessions struct {
 	total atomic.Uint64
 
 	mu      sync.RWMutex
-	byGuest map[guestPair]*session // guarded by mu; where the guest's answers go
+	byGuest map[guestPair]*session             // guarded by mu; where the guest's answers go
+	ports   map[netip.AddrPort][]*datagramPort // guarded by mu; by where they lead to
 }
 
 // sessionKey is what makes a session on the host's side.
@@ -49,7 +50,7 @@ type session struct {
 }
 
 func newSessions(cfg *Config) *sessions {
-	s := &sessions{cfg: cfg, byGuest: make(map[guestPair]*session)}
+	s := &sessions{cfg: cfg, byGuest: make(map[guestPair]*session), ports: make(map[netip.AddrPort][]*datagramPort)}
 	s.table = flowtable.New[sessionKey](cfg.MaxSessions, s.ended)
 	return s
 }
@@ -127,15 +128,7 @@ func (t *Table) HandleUDP(p link.Packet) bool {
 	}
 	s.table.Answered(e.sessionKey, sessionIdle)
 	e.toClient.Add(uint64(len(payload)))
-	if p.SegSize == 0 || p.SegSize >= len(payload) {
-		e.port.send(payload, e)
-		return true
-	}
-	for len(payload) > 0 {
-		n := min(p.SegSize, len(payload))
-		e.port.send(payload[:n], e)
-		payload = payload[n:]
-	}
+	e.port.send(payload, p.SegSize, e)
 	return true
 }
 

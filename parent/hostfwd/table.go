@@ -26,6 +26,9 @@ type Config struct {
 	Guest4, Guest6 Guest
 	// FirstLease is the guest that a rule for 0.0.0.0 leads to.
 	FirstLease netip.Addr
+	// Control is the ancillary data by which a datagram to dst leaves from
+	// --outbound-addr; nil: there is none.
+	Control func(dst netip.Addr) []byte
 
 	MaxSockets  int // listening, for all rules; 0: 4096
 	MaxConns    int // TCP, in all; 0: 16384

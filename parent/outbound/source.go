@@ -56,6 +56,10 @@ func (s Sources) Check() error {
 // connected there.
 func (s Sources) Bind(fd int, dst netip.Addr) error { return s.of(dst).bind(fd, dst) }
 
+// Control is the ancillary data that applies the Source of what goes to dst to
+// one datagram; it must not be written to.
+func (s Sources) Control(dst netip.Addr) []byte { return s.of(dst).control(dst) }
+
 // NewSource makes the Source of an option that was given as an address, or as
 // the name of an interface that had it. It is nil when there was no option.
 func NewSource(addr netip.Addr, iface string) *Source {

@@ -40,7 +40,11 @@ type UDPConfig struct {
 	Sender *datagram.Sender
 	// Relay takes DNS queries to the nameserver.
 	Relay func(src, dst netip.AddrPort, payload []byte)
-	Max   int // flows at most; 0: 8192
+	// Forwarded sends a datagram, or several of segSize bytes each if that
+	// is not 0, from a forwarded port that leads to src. It reports false if
+	// there is none that host is reached from.
+	Forwarded func(src, host netip.AddrPort, payload []byte, segSize int) bool
+	Max       int // flows at most; 0: 8192
 }
 
 // NewUDP makes the table.
@@ -72,6 +76,9 @@ func (u *UDP) Handle(p link.Packet) {
 		return
 	case Unreachable:
 		u.unreachable(unix.ENETUNREACH, p.Bytes)
+		return
+	}
+	if u.cfg.Forwarded(src, host, payload, p.SegSize) {
 		return
 	}
 	f, ok := u.table.Get(src)

@@ -92,10 +92,7 @@ func TestAPIReplies(t *testing.T) {
 // apiReplies are a program's to apiRequests.
 func apiReplies(t *testing.T, binary string) []string {
 	t.Helper()
-	g := lab.NewGuest(t, lab.GuestOptions{})
-	path := socketPath(t, g.UID)
-	s := lab.StartSlirp(t, lab.SlirpOptions{Binary: binary, UID: g.UID,
-		Args: []string{"-c", "--api-socket", path, fmt.Sprint(g.PID), "tap0"}})
+	_, s, path := controlledBy(t, binary)
 	defer s.Stop()
 	replies := make([]string, len(apiRequests))
 	for i, request := range apiRequests {

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -23,10 +24,31 @@ func socketPath(t *testing.T, uid int) string {
 // controlled is a guest whose slirp4netns has a control socket.
 func controlled(t *testing.T, args ...string) (*lab.Guest, *lab.Slirp, string) {
 	t.Helper()
+	return controlledBy(t, "", args...)
+}
+
+// controlledBy is controlled by a certain program.
+func controlledBy(t *testing.T, binary string, args ...string) (*lab.Guest, *lab.Slirp, string) {
+	t.Helper()
 	g := lab.NewGuest(t, lab.GuestOptions{})
 	path := socketPath(t, g.UID)
-	s := g.Slirp(t, append([]string{"-c", "--api-socket=" + path}, args...)...)
-	return g, s, path
+	args = slices.Concat([]string{"-c", "--api-socket=" + path}, args, []string{fmt.Sprint(g.PID), "tap0"})
+	return g, lab.StartSlirp(t, lab.SlirpOptions{Binary: binary, UID: g.UID, Args: args}), path
+}
+
+// controlledByBoth runs a test against our program and against the C program,
+// which is there to show the difference.
+func controlledByBoth(t *testing.T, args []string, test func(t *testing.T, g *lab.Guest, path string, c bool)) {
+	for _, c := range []bool{false, true} {
+		name, binary := "ours", ""
+		if c {
+			name, binary = "C", lab.Reference
+		}
+		t.Run(name, func(t *testing.T) {
+			g, _, path := controlledBy(t, binary, args...)
+			test(t, g, path, c)
+		})
+	}
 }
 
 // askAPI sends a request, half-closes the connection and returns the reply.
@@ -56,7 +78,8 @@ func tryAskAPI(path, request string) (string, error) {
 	return string(b), err
 }
 
-// forward adds a forward and returns its ID and port.
+// forward adds a forward and returns its ID and port. Port 0 is a free one, which
+// has to be found for the C program.
 func forward(t *testing.T, path, proto, host string, hostPort, guestPort int) (id, port int) {
 	t.Helper()
 	return forwardTo(t, path, proto, host, hostPort, "", guestPort)
@@ -64,6 +87,9 @@ func forward(t *testing.T, path, proto, host string, hostPort, guestPort int) (i
 
 func forwardTo(t *testing.T, path, proto, host string, hostPort int, guest string, guestPort int) (id, port int) {
 	t.Helper()
+	if hostPort == 0 && os.Getenv(lab.BinaryEnv) == lab.Reference {
+		hostPort = freePort(t)
+	}
 	request := fmt.Sprintf(`{"execute":"add_hostfwd","arguments":{"proto":%q,"host_addr":%q,"host_port":%d,"guest_addr":%q,"guest_port":%d}}`,
 		proto, host, hostPort, guest, guestPort)
 	text := askAPI(t, path, request)
@@ -80,6 +106,25 @@ func forwardTo(t *testing.T, path, proto, host string, hostPort int, guest strin
 		return reply.Return.ID, hostPort
 	}
 	return reply.Return.ID, reply.Return.HostPort
+}
+
+// freePort is a port that nothing on the host has, for TCP nor UDP.
+func freePort(t *testing.T) int {
+	t.Helper()
+	for range 100 {
+		l, err := net.Listen("tcp", "[::]:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := l.Addr().(*net.TCPAddr).Port
+		l.Close()
+		if c, err := net.ListenPacket("udp", fmt.Sprintf("[::]:%d", port)); err == nil {
+			c.Close()
+			return port
+		}
+	}
+	t.Fatal("no port is free")
+	return 0
 }
 
 // serveTCP accepts connections in a namespace.
