@@ -13,49 +13,52 @@ import (
 
 // listen makes the socket of one port. It is non-blocking, and for TCP it
 // listens. The error names the call and the address.
-func listen(network string, at netip.AddrPort) (fd int, err error) {
-	udp := strings.HasPrefix(network, "udp")
+func listen(network string, at netip.AddrPort) (int, error) {
 	typ := unix.SOCK_STREAM
-	if udp {
+	if strings.HasPrefix(network, "udp") {
 		typ = unix.SOCK_DGRAM
 	}
-	fd, err = unix.Socket(hostsock.Family(at.Addr()), typ|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(hostsock.Family(at.Addr()), typ|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, fmt.Errorf("socket for %s: %w", at, err)
 	}
-	defer func() {
-		if err != nil {
-			unix.Close(fd)
-		}
-	}()
+	if err := open(fd, network, at); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// open gives a new socket its options and its address.
+func open(fd int, network string, at netip.AddrPort) error {
 	if at.Addr().Is6() {
 		only := 0
 		if strings.HasSuffix(network, "6") || !at.Addr().IsUnspecified() {
 			only = 1
 		}
 		if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, only); err != nil {
-			return -1, fmt.Errorf("IPV6_V6ONLY for %s: %w", at, err)
+			return fmt.Errorf("IPV6_V6ONLY for %s: %w", at, err)
 		}
 	}
+	udp := strings.HasPrefix(network, "udp")
+	prepare := prepareStream
 	if udp {
-		err = hostsock.WantInfo(fd, at.Addr().Is6())
-	} else {
-		err = prepareStream(fd)
+		prepare = func(fd int) error { return hostsock.WantInfo(fd, at.Addr().Is6()) }
 	}
-	if err != nil {
-		return -1, fmt.Errorf("options for %s: %w", at, err)
+	if err := prepare(fd); err != nil {
+		return fmt.Errorf("options for %s: %w", at, err)
 	}
 	if err := unix.Bind(fd, hostsock.Sockaddr(at)); err != nil {
-		return -1, fmt.Errorf("bind %s: %w", at, err)
+		return fmt.Errorf("bind %s: %w", at, err)
 	}
 	if udp {
-		return fd, nil
+		return nil
 	}
 	// The kernel cuts the backlog to net.core.somaxconn.
 	if err := unix.Listen(fd, math.MaxInt32); err != nil {
-		return -1, fmt.Errorf("listen %s: %w", at, err)
+		return fmt.Errorf("listen %s: %w", at, err)
 	}
-	return fd, nil
+	return nil
 }
 
 // prepareStream sets what accepted sockets inherit, and lets connections of
