@@ -27,6 +27,10 @@
 //	          last ── answer ──▶ passed on
 //	            └── nothing: forgotten; all refused: ICMP error
 //
+// Over TCP each connection of the guest has one to a resolver, which is made
+// before the guest's SYN is answered, so that the guest is refused when we are.
+// Where names are answered here the SYN is answered at once.
+//
 // resolv.conf(5) is followed as it changes: by path, never by an open file, so
 // that renames and other mounts are seen.
 //

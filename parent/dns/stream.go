@@ -8,6 +8,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // stream is one connection of the guest, and the one to the resolver that
@@ -27,14 +29,18 @@ type stream struct {
 	write sync.Mutex // held while a message is written to the guest
 }
 
+// dial connects to a resolver, and runs the connection if there is one.
+func (s *stream) dial() unix.Errno {
+	if _, errno := s.connect(); errno != 0 {
+		s.close()
+		return errno
+	}
+	go s.run()
+	return 0
+}
+
 // run carries the guest's queries until its end of the connection is closed.
 func (s *stream) run() {
-	// Without names of ours the guest's query stays unread until there is a
-	// resolver: see close.
-	if s.streams.cfg.Names == nil && s.connect() == nil {
-		s.close()
-		return
-	}
 	var buf []byte
 	for {
 		msg, err := readMessage(s.guest, &buf)
@@ -48,8 +54,8 @@ func (s *stream) run() {
 			}
 			continue
 		}
-		r := s.connect()
-		if r == nil {
+		r, errno := s.connect()
+		if errno != 0 {
 			s.close()
 			return
 		}
@@ -69,27 +75,28 @@ func (s *stream) run() {
 	r.(*net.TCPConn).CloseWrite()
 }
 
-// connect returns the connection to a resolver, nil if there is none to be had.
-func (s *stream) connect() net.Conn {
+// connect returns the connection to a resolver, which it makes if need be. Only
+// one goroutine calls it.
+func (s *stream) connect() (net.Conn, unix.Errno) {
 	s.mu.Lock()
 	r := s.resolver
 	s.mu.Unlock()
 	if r != nil {
-		return r
+		return r, 0
 	}
-	r, err := s.streams.dial()
-	if err != nil {
-		return nil
+	r, errno := s.streams.dial()
+	if errno != 0 {
+		return nil, errno
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		r.Close()
-		return nil
+		return nil, unix.ECONNABORTED
 	}
 	s.resolver = r
 	go s.answers(r)
-	return r
+	return r, 0
 }
 
 // answers carries what the resolver says until it closes the connection.

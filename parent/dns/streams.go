@@ -52,38 +52,46 @@ func NewStreams(cfg StreamsConfig) *Streams {
 }
 
 // Connect makes a connection for a guest and returns the guest's end of it, a
-// stream socket that does not block. It does not wait for a resolver, which is
-// connected to when there is a query. It fails with ENETUNREACH when there is
-// no resolver at all.
-func (s *Streams) Connect() (int, unix.Errno) {
+// stream socket that does not block. It fails with ENETUNREACH when there is no
+// resolver at all.
+//
+// The guest's SYN is to be answered when dial has returned 0: it connects to a
+// resolver, and blocks meanwhile. It is nil where there are names to answer:
+// then a resolver is connected to when there is a query for it.
+func (s *Streams) Connect() (fd int, dial func() unix.Errno, errno unix.Errno) {
 	if s.cfg.Names == nil && len(s.cfg.Resolvers.List()) == 0 {
-		return -1, unix.ENETUNREACH
+		return -1, nil, unix.ENETUNREACH
 	}
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
-		return -1, errnoOf(err)
+		return -1, nil, errnoOf(err)
 	}
 	f := os.NewFile(uintptr(fds[1]), "dns")
 	c, err := net.FileConn(f)
 	f.Close()
 	if err != nil {
 		unix.Close(fds[0])
-		return -1, errnoOf(err)
+		return -1, nil, errnoOf(err)
 	}
-	if !s.serve(c.(*net.UnixConn)) {
+	st := s.add(c.(*net.UnixConn))
+	if st == nil {
 		c.Close()
 		unix.Close(fds[0])
-		return -1, unix.ENETUNREACH
+		return -1, nil, unix.ENETUNREACH
 	}
-	return fds[0], 0
+	if s.cfg.Names != nil {
+		go st.run()
+		return fds[0], nil, 0
+	}
+	return fds[0], st.dial, 0
 }
 
-// serve runs a connection. It reports false after Close.
-func (s *Streams) serve(c *net.UnixConn) bool {
+// add makes a connection. It is nil after Close.
+func (s *Streams) add(c *net.UnixConn) *stream {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return false
+		return nil
 	}
 	if len(s.open) >= s.cfg.Max {
 		s.evictLocked()
@@ -91,8 +99,7 @@ func (s *Streams) serve(c *net.UnixConn) bool {
 	st := &stream{streams: s, guest: c, used: time.Now()}
 	st.idle = time.AfterFunc(streamIdle, st.close)
 	s.open[st] = struct{}{}
-	go st.run()
-	return true
+	return st
 }
 
 // evictLocked ends the connection whose last message is longest ago.
@@ -135,40 +142,44 @@ func (s *Streams) Close() {
 	}
 }
 
-// dial connects to the first resolver that accepts.
-func (s *Streams) dial() (net.Conn, error) {
+// dial connects to the first resolver that accepts. It fails with the last
+// one's errno.
+func (s *Streams) dial() (net.Conn, unix.Errno) {
 	list := s.cfg.Resolvers.List()
 	order, probe := s.health.order(list, time.Now())
 	if probe.IsValid() {
 		go func() { // nobody waits to learn whether it is back
-			if c, err := s.dialOne(probe, streamPatience); err == nil {
+			if c, errno := s.dialOne(probe, streamPatience); errno == 0 {
 				c.Close()
 			}
 		}()
 	}
-	err := errors.New("dns: no resolver")
+	errno := unix.ENETUNREACH
 	for i, a := range order {
 		wait := streamFailover
 		if i == len(order)-1 {
 			wait = streamPatience
 		}
 		var c net.Conn
-		if c, err = s.dialOne(a, wait); err == nil {
-			return c, nil
+		if c, errno = s.dialOne(a, wait); errno == 0 {
+			return c, 0
 		}
 	}
-	return nil, err
+	return nil, errno
 }
 
 // dialOne connects to a resolver, and notes whether it accepts.
-func (s *Streams) dialOne(a netip.AddrPort, wait time.Duration) (net.Conn, error) {
+func (s *Streams) dialOne(a netip.AddrPort, wait time.Duration) (net.Conn, unix.Errno) {
 	d := net.Dialer{Timeout: wait, Control: s.control(a.Addr())}
 	start := time.Now()
 	c, err := d.Dial("tcp", a.String())
 	if err != nil {
 		s.health.failed(a, start, time.Now())
-		return nil, err
+		if e := net.Error(nil); errors.As(err, &e) && e.Timeout() {
+			return nil, unix.ETIMEDOUT
+		}
+		return nil, errnoOf(err)
 	}
 	s.health.answered(a, time.Now())
-	return c, nil
+	return c, 0
 }

@@ -29,6 +29,9 @@ type flow struct {
 	tcp   *TCP
 	id    stack.TransportEndpointID
 	phase atomic.Int32
+	// nameserver says that the socket leads to the relay in this process,
+	// whose dial says when it is connected, and not the socket.
+	nameserver bool
 
 	// Until it is established.
 	net     tcpip.NetworkProtocolNumber
@@ -82,7 +85,7 @@ func (f *flow) HandleEvents(events uint32) {
 	switch {
 	case f.Started():
 		f.Flow.HandleEvents(events)
-	case f.phase.Load() == connecting && events&(poll.Out|poll.Err|poll.HUp) != 0:
+	case f.phase.Load() == connecting && !f.nameserver && events&(poll.Out|poll.Err|poll.HUp) != 0:
 		f.tcp.connected(f)
 	}
 	// While the guest's handshake lasts: Start looks at everything.

@@ -8,13 +8,28 @@ import (
 )
 
 // dialNameserver makes the connection of a guest that asks the nameserver over
-// TCP: the other end is in this process, so it is there at once.
-func (t *TCP) dialNameserver(id stack.TransportEndpointID) (*flow, unix.Errno) {
-	fd, errno := t.cfg.Nameserver()
+// TCP. Its other end is in this process; it is in the phase connecting until
+// dial, which blocks, has found a resolver. A nil dial has nothing to find.
+func (t *TCP) dialNameserver(id stack.TransportEndpointID) (f *flow, dial func() unix.Errno, errno unix.Errno) {
+	fd, dial, errno := t.cfg.Nameserver()
 	if errno != 0 {
-		return nil, errno
+		return nil, nil, errno
 	}
-	return newFlow(t, id, fd, handshaking), 0
+	phase := handshaking
+	if dial != nil {
+		phase = connecting
+	}
+	f = newFlow(t, id, fd, phase)
+	f.nameserver = true
+	return f, dial, 0
+}
+
+// awaitNameserver answers the guest's SYN when dial has returned.
+func (t *TCP) awaitNameserver(f *flow, dial func() unix.Errno) {
+	errno := dial()
+	if t.take(f) {
+		t.settle(f, errno)
+	}
 }
 
 // Undeliverable tells the guest that what it sent from src to dst cannot be

@@ -47,8 +47,9 @@ type TCPConfig struct {
 	Worker *poll.Worker
 	Sender *datagram.Sender
 	// Nameserver makes a connection to the nameserver: a stream socket that
-	// does not block.
-	Nameserver func() (int, unix.Errno)
+	// does not block. Unless dial is nil it is connected when dial, which
+	// blocks, has returned 0.
+	Nameserver func() (fd int, dial func() unix.Errno, errno unix.Errno)
 }
 
 // NewTCP takes over all TCP of the stack that has no endpoint.
@@ -92,9 +93,10 @@ func (t *TCP) handlePacket(id stack.TransportEndpointID, pkt *stack.PacketBuffer
 		return true
 	}
 	var f *flow
+	var dial func() unix.Errno
 	var errno unix.Errno
 	if v == Relay {
-		f, errno = t.dialNameserver(id)
+		f, dial, errno = t.dialNameserver(id)
 	} else {
 		f, errno = t.dial(id, host)
 	}
@@ -105,6 +107,9 @@ func (t *TCP) handlePacket(id stack.TransportEndpointID, pkt *stack.PacketBuffer
 	f.syn = retain(pkt)
 	f.nic, f.net = pkt.NICID, pkt.NetworkProtocolNumber
 	t.enter(f)
+	if dial != nil {
+		go t.awaitNameserver(f, dial)
+	}
 	return true
 }
 

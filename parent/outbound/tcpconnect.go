@@ -119,19 +119,27 @@ func (t *TCP) leaveLocked(f *flow) bool {
 
 // connected continues a flow whose connect(2) has ended.
 func (t *TCP) connected(f *flow) {
+	if t.take(f) {
+		t.settle(f, socketError(f.FD()))
+	}
+}
+
+// take takes a flow out of those that wait for the host. From then on nobody
+// else ends it, and its socket may be used. It reports false when the flow has
+// just made room for another one.
+func (t *TCP) take(f *flow) bool {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	if f.waits != t.dialling {
-		t.mu.Unlock()
-		return // it has just made room for another one
+		return false
 	}
-	// From here on nobody else ends it, and its socket may be used.
 	f.unwaitLocked()
-	t.mu.Unlock()
-	v, err := unix.GetsockoptInt(f.FD(), unix.SOL_SOCKET, unix.SO_ERROR)
-	errno := unix.Errno(v)
-	if err != nil {
-		errno = errnoOf(err)
-	}
+	return true
+}
+
+// settle answers the SYN of a flow that was taken, in the light of what came
+// of the host's side.
+func (t *TCP) settle(f *flow, errno unix.Errno) {
 	if errno == 0 {
 		t.answer(f)
 		return
@@ -140,6 +148,15 @@ func (t *TCP) connected(f *flow) {
 		t.refuse(f.id, f.syn, errno)
 		f.abandon()
 	}
+}
+
+// socketError is the error of a connect(2) that has ended.
+func socketError(fd int) unix.Errno {
+	v, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil {
+		return errnoOf(err)
+	}
+	return unix.Errno(v)
 }
 
 // answer lets netstack answer the SYN: it calls handshake on a goroutine.
