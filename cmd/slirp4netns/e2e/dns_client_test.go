@@ -1,7 +1,10 @@
 package e2e
 
 import (
+	_ "embed"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,6 +38,33 @@ func TestDNSClients(t *testing.T) {
 		f := strings.Fields(c.command)
 		if got := g.Run(t, commandTimeout, f[0], f[1:]...); !strings.Contains(got, c.want) {
 			t.Errorf("%s: %s\nwant %q in it", c.command, got, c.want)
+		}
+	}
+}
+
+// resolveSource is what C libraries are tried with. It is embedded, as the lab
+// need not be able to read the directory of the test.
+//
+//go:embed testdata/resolve/resolve.c
+var resolveSource string
+
+// The C libraries' resolvers ask for both families at once, from one port.
+func TestDNSLibraries(t *testing.T) {
+	g := lab.NewGuest(t, lab.GuestOptions{})
+	g.Slirp(t, "-c")
+	g.Nameserver(t, "10.0.2.3")
+	source := guestFile(t, g, "resolve.c", resolveSource)
+	for _, compiler := range []string{"gcc", "musl-gcc"} { // glibc and musl
+		program := filepath.Join(filepath.Dir(source), compiler)
+		g.Run(t, commandTimeout, compiler, "-o", program, source)
+		got := strings.Fields(g.Run(t, commandTimeout, program, lab.Domain))
+		slices.Sort(got)
+		if want := []string{lab.InetAddr4.String(), lab.InetAddr6.String()}; !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", compiler, got, want)
+		}
+		out, err := g.Command(t.Context(), program, "nosuch.test").Output()
+		if err == nil || !strings.HasPrefix(string(out), "Name ") { // … does not resolve, … not known
+			t.Errorf("%s: %q, %v, want that there is no such name", compiler, out, err)
 		}
 	}
 }

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
 )
@@ -69,6 +73,43 @@ func TestDNSFailoverTCP(t *testing.T) {
 			t.Errorf("query %d: %s after %v, %v", i, got, took, err)
 		}
 	}
+}
+
+// The guest's SYN has the answer that a resolver has given to ours.
+func TestDNSConnect(t *testing.T) {
+	for _, c := range []struct {
+		server string
+		want   error
+	}{
+		{lab.InetAddr4.String(), nil},
+		{closedServer, unix.ECONNREFUSED},
+		{closedServer + "," + lab.InetAddr4.String(), nil},
+		{"198.51.100.77", unix.EHOSTUNREACH},
+		{silentServer, os.ErrDeadlineExceeded},
+	} {
+		t.Run(c.server, func(t *testing.T) {
+			g := lab.NewGuest(t, lab.GuestOptions{})
+			g.Slirp(t, "-c", "--dns="+c.server)
+			conn, err := g.Dial("tcp4", relay, connectTimeout(c.want))
+			if err == nil {
+				conn.Close()
+			}
+			if e := net.Error(nil); c.want == os.ErrDeadlineExceeded && errors.As(err, &e) && e.Timeout() {
+				return
+			}
+			if !errors.Is(err, c.want) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+		})
+	}
+}
+
+// connectTimeout is how long to wait for an answer, or for none.
+func connectTimeout(want error) time.Duration {
+	if want == os.ErrDeadlineExceeded {
+		return 2 * time.Second
+	}
+	return commandTimeout
 }
 
 // A guest of IPv4 has its answers from a resolver of IPv6.
