@@ -51,8 +51,10 @@ func makeTap(req *ipc.TapRequest) (int, *ipc.TapReply, error) {
 // slirp4netns: that the user namespace could not be joined is no error as long
 // as the network namespace was: the two may belong to one another already.
 func inside() error {
-	if err := door.Result(door.Undumpable); err != nil {
-		return err
+	for _, act := range []door.Act{door.Undumpable, door.StillUndumpable} {
+		if err := door.Result(act); door.Asked(act) && err != nil {
+			return err
+		}
 	}
 	return door.Result(door.JoinNetNS)
 }

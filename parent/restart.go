@@ -149,7 +149,7 @@ func (p *process) resume(ctx context.Context, s *state) error {
 
 // arrived finds out whether the door could do what exec asked for.
 func (p *process) arrived(s *state) error {
-	for _, act := range []door.Act{door.Undumpable, door.OwnUserNS, door.JoinUserNS, door.OwnMountNS} {
+	for _, act := range []door.Act{door.Undumpable, door.OwnUserNS, door.JoinUserNS, door.StillUndumpable, door.OwnMountNS} {
 		if !door.Asked(act) {
 			continue
 		}

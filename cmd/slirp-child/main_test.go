@@ -35,7 +35,7 @@ func TestByHand(t *testing.T) {
 	dir := t.TempDir()
 	for name, c := range map[string]struct{ flags, env, want string }{
 		"by hand":   {door.EntryFlag, "", "slirp-child: this program is run by slirp4netns, not by hand\n"},
-		"no entry":  {"", "SLIRP4NETNS_DOOR=D----:child", "slirp-child: " + door.ErrNotLinked.Error() + "\n"},
+		"no entry":  {"", "SLIRP4NETNS_DOOR=D-----:child", "slirp-child: " + door.ErrNotLinked.Error() + "\n"},
 		"no marker": {door.EntryFlag, "SLIRP4NETNS_DOOR=rubbish", "slirp-child: door: malformed marker \"rubbish\"\n"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -29,25 +29,28 @@ type Act int
 
 // The acts, in the order in which they are done. A process that joins the
 // guest's user namespace can be traced by the guest's root, wherever they share
-// PIDs, unless it is not dumpable: so that comes first.
+// PIDs, unless it is not dumpable: so that comes first. Joining sets the flag to
+// fs.suid_dumpable (proc_sys_fs(5)), which may be 1: so it comes once more.
 const (
-	Undumpable Act = iota // prctl(PR_SET_DUMPABLE, 0)
-	OwnUserNS             // unshare(CLONE_NEWUSER)
-	JoinUserNS            // setns(CLONE_NEWUSER)
-	JoinNetNS             // setns(CLONE_NEWNET)
-	OwnMountNS            // unshare(CLONE_NEWNS)
+	Undumpable      Act = iota // prctl(PR_SET_DUMPABLE, 0)
+	OwnUserNS                  // unshare(CLONE_NEWUSER)
+	JoinUserNS                 // setns(CLONE_NEWUSER)
+	StillUndumpable            // prctl(PR_SET_DUMPABLE, 0)
+	JoinNetNS                  // setns(CLONE_NEWNET)
+	OwnMountNS                 // unshare(CLONE_NEWNS)
 
-	actCount = 5
+	actCount = 6
 )
 
 // acts is the table that the assembly walks. Everything that differs between
 // architectures, but for the instructions, is here.
 var acts = [actCount]act{
-	Undumpable: {'D', unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 0, notRun},
-	OwnUserNS:  {'O', unix.SYS_UNSHARE, unix.CLONE_NEWUSER, 0, notRun},
-	JoinUserNS: {'U', unix.SYS_SETNS, userNSFD, unix.CLONE_NEWUSER, notRun},
-	JoinNetNS:  {'N', unix.SYS_SETNS, netNSFD, unix.CLONE_NEWNET, notRun},
-	OwnMountNS: {'M', unix.SYS_UNSHARE, unix.CLONE_NEWNS, 0, notRun},
+	Undumpable:      {'D', unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 0, notRun},
+	OwnUserNS:       {'O', unix.SYS_UNSHARE, unix.CLONE_NEWUSER, 0, notRun},
+	JoinUserNS:      {'U', unix.SYS_SETNS, userNSFD, unix.CLONE_NEWUSER, notRun},
+	StillUndumpable: {'S', unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 0, notRun},
+	JoinNetNS:       {'N', unix.SYS_SETNS, netNSFD, unix.CLONE_NEWNET, notRun},
+	OwnMountNS:      {'M', unix.SYS_UNSHARE, unix.CLONE_NEWNS, 0, notRun},
 }
 
 // marker is compared, byte by byte, with the start of envp[0].

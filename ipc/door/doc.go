@@ -16,7 +16,7 @@
 // first one. Its value is one letter or "-" for each act, in the order of the
 // table in acts.go, a colon, and the name of the stage to run:
 //
-//	SLIRP4NETNS_DOOR=D-UN-:child
+//	SLIRP4NETNS_DOOR=D-USN-:child
 //
 // The program is linked with
 //

@@ -156,6 +156,7 @@ func nsName(t *testing.T, pid int, kind string) string {
 
 var notRun = map[string]int{
 	"prctl(PR_SET_DUMPABLE)": -1, "unshare(CLONE_NEWUSER)": -1, "setns(CLONE_NEWUSER)": -1,
+	"prctl(PR_SET_DUMPABLE) inside the user namespace": -1,
 	"setns(CLONE_NEWNET)": -1, "unshare(CLONE_NEWNS)": -1,
 }
 
@@ -202,6 +203,24 @@ func TestSpawnJoins(t *testing.T) {
 	}
 }
 
+// With fs.suid_dumpable=1 joining a user namespace makes a process dumpable
+// again, so the door has to say so twice.
+func TestSuidDumpable(t *testing.T) {
+	const file = "/proc/sys/fs/suid_dumpable"
+	old, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte("1"), 0); err != nil {
+		t.Fatalf("this case needs root of the machine: %v", err)
+	}
+	defer os.WriteFile(file, old, 0)
+	got := spawn(t, door.Request{Stage: "test", UserNS: nsFile(t, guest(t), "user")}, probe(t, "amd64", linkDoor))
+	if got.Dumpable != 0 {
+		t.Errorf("dumpable %d after joining, want 0", got.Dumpable)
+	}
+}
+
 func TestBadDescriptor(t *testing.T) {
 	pid := guest(t)
 	// Something that is no namespace for the user's, the right one for the
@@ -218,7 +237,7 @@ func TestBadDescriptor(t *testing.T) {
 	checkNetNS(t, got, pid, rootOnly())
 	// No descriptor at all.
 	cmd := exec.Command(probe(t, "amd64", linkDoor))
-	cmd.Env = []string{"SLIRP4NETNS_DOOR=--UN-:test"}
+	cmd.Env = []string{"SLIRP4NETNS_DOOR=--U-N-:test"}
 	got = run(t, cmd)
 	for _, act := range []string{"setns(CLONE_NEWUSER)", "setns(CLONE_NEWNET)"} {
 		if got.Errno[act] != int(unix.EBADF) {
@@ -256,15 +275,15 @@ func TestMarkerMustBeExact(t *testing.T) {
 		stage string
 		bad   bool // Stage gives an error
 	}{
-		{"second", []string{"A=b", "SLIRP4NETNS_DOOR=D----:x"}, "x", false},
-		{"longer name", []string{"SLIRP4NETNS_DOORS=D----:x"}, "", false},
-		{"shorter name", []string{"SLIRP4NETNS_DOO=D----:x"}, "", false},
+		{"second", []string{"A=b", "SLIRP4NETNS_DOOR=D-----:x"}, "x", false},
+		{"longer name", []string{"SLIRP4NETNS_DOORS=D-----:x"}, "", false},
+		{"shorter name", []string{"SLIRP4NETNS_DOO=D-----:x"}, "", false},
 		{"no value", []string{"SLIRP4NETNS_DOOR="}, "", true},
 		{"cut short", []string{"SLIRP4NETNS_DOOR=--"}, "", true},
-		{"no stage", []string{"SLIRP4NETNS_DOOR=-----:"}, "", true},
-		{"wrong letter", []string{"SLIRP4NETNS_DOOR=X----:x"}, "", true},
-		{"wrong order", []string{"SLIRP4NETNS_DOOR=--NU-:x"}, "", true},
-		{"too long", []string{"SLIRP4NETNS_DOOR=------:x"}, "", true},
+		{"no stage", []string{"SLIRP4NETNS_DOOR=------:"}, "", true},
+		{"wrong letter", []string{"SLIRP4NETNS_DOOR=X-----:x"}, "", true},
+		{"wrong order", []string{"SLIRP4NETNS_DOOR=--NU--:x"}, "", true},
+		{"too long", []string{"SLIRP4NETNS_DOOR=-------:x"}, "", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cmd := exec.Command(probe(t, "amd64", linkDoor))

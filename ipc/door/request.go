@@ -31,11 +31,12 @@ func (r *Request) variable() (string, error) {
 	letters := make([]byte, actCount)
 	for i, wanted := range [actCount]bool{
 		// A process that is not dumpable cannot write its own uid_map.
-		Undumpable: !r.OwnUserNS,
-		OwnUserNS:  r.OwnUserNS,
-		JoinUserNS: r.UserNS != nil,
-		JoinNetNS:  r.NetNS != nil,
-		OwnMountNS: r.OwnMountNS,
+		Undumpable:      !r.OwnUserNS,
+		OwnUserNS:       r.OwnUserNS,
+		JoinUserNS:      r.UserNS != nil,
+		StillUndumpable: r.UserNS != nil,
+		JoinNetNS:       r.NetNS != nil,
+		OwnMountNS:      r.OwnMountNS,
 	} {
 		letters[i] = '-'
 		if wanted {

@@ -97,6 +97,8 @@ func (a Act) String() string {
 	switch a {
 	case Undumpable:
 		return "prctl(PR_SET_DUMPABLE)"
+	case StillUndumpable:
+		return "prctl(PR_SET_DUMPABLE) inside the user namespace"
 	case OwnUserNS:
 		return "unshare(CLONE_NEWUSER)"
 	case JoinUserNS:
