@@ -84,15 +84,17 @@ cross:
 		GOOS=linux GOARCH=$$arch CGO_ENABLED=0 $(GO) vet ./ipc/... ./child || exit 1; \
 	done
 
-## generate: the Go code of ipc/slirp.proto
+## generate: the Go code of ipc/slirp.proto, THIRD_PARTY_NOTICES
 generate:
 	build/need.sh protoc=protobuf-compiler
 	ipc/generate.sh
+	build/notices.sh
 
-## check-generated: fail if that code is stale
+## check-generated: fail if those are stale
 check-generated:
 	build/need.sh protoc=protobuf-compiler
 	ipc/generate.sh --check
+	build/notices.sh --check
 
 ## vulncheck: known vulnerabilities in what we call
 vulncheck:
@@ -110,6 +112,7 @@ install: man
 	install -D -m 755 bin/install/slirp4netns $(DESTDIR)$(BINDIR)/slirp4netns
 	install -D -m 755 bin/install/slirp-child $(DESTDIR)$(LIBEXECDIR)/slirp-child
 	install -D -m 644 bin/slirp4netns.1 $(DESTDIR)$(MANDIR)/man1/slirp4netns.1
+	install -D -m 644 THIRD_PARTY_NOTICES $(DESTDIR)$(PREFIX)/share/doc/slirp4netns/THIRD_PARTY_NOTICES
 
 ## clean: remove what was built
 clean:

@@ -8,6 +8,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/slirp4netns-go/slirp4netns/ipc"
 	"github.com/slirp4netns-go/slirp4netns/ipc/tun"
 )
 
@@ -19,8 +20,14 @@ import (
 // last process is gone. Moved there, the device goes when the guest's
 // namespace goes, and its descriptor reports that as EBADFD and POLLERR.
 //
-// Preconditions: the main thread is locked to the main goroutine.
+// Preconditions: the main thread is locked to the main goroutine, and the
+// caller's is in the same network namespace.
 func openMoved(name string, offloads uint32) (fd int, f tun.Features, err error) {
+	if ipc.Template(name) {
+		if name, err = freeName(name); err != nil {
+			return -1, f, err
+		}
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -14,14 +14,14 @@ import (
 //
 // A TAP that the caller made is taken as it is. One that we make is made
 // elsewhere and moved in (move.go), so that it ends with the namespace; where
-// that cannot be, it is made on the spot.
+// that cannot be, it is made on the spot, and the parent watches a process.
 func open(req *ipc.TapRequest) (int, *ipc.TapReply, error) {
 	reply := &ipc.TapReply{}
 	there, err := exists(req.Name)
 	if err != nil {
 		return -1, nil, err
 	}
-	if !there && !ipc.Template(req.Name) {
+	if !there {
 		fd, f, err := openMoved(req.Name, req.Offloads)
 		if err == nil {
 			reply.Made, reply.EndsWithNamespace = true, true

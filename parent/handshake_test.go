@@ -115,7 +115,7 @@ func TestOpenNamespaces(t *testing.T) {
 	}{
 		{Target{Kind: TargetPID, PID: os.Getpid()}, "", false}, // ours cannot be joined again
 		{Target{Kind: TargetPath, Path: "/proc/self/ns/net"}, "", false},
-		{Target{Kind: TargetPath, Path: "/proc/self/ns/net", UserNS: "/nonexistent"}, "", false},
+		{Target{Kind: TargetPath, Path: "/proc/self/ns/net", UserNS: "/nonexistent"}, "/nonexistent: no such file or directory", false},
 		{Target{Kind: TargetPath, Path: "/proc/self/ns/net", UserNS: "/proc/self/ns/user"}, "", false},
 		{Target{Kind: TargetPID, PID: 1 << 30}, "/proc/1073741824/ns/net: no such file or directory", false},
 		{Target{Kind: TargetPath, Path: "/nonexistent"}, "/nonexistent: no such file or directory", false},

@@ -24,9 +24,9 @@ func (n *namespaces) close() {
 // returns none.
 //
 // Whether they can be joined shows only when the child tries. A user namespace
-// that cannot be opened is left out: in the namespace of a process of ours it
-// is not needed, and where it is, joining the network namespace fails, and says
-// so.
+// that nobody named and that cannot be opened is left out: in the namespace of a
+// process of ours it is not needed, and where it is, joining the network
+// namespace fails, and says so.
 func openNamespaces(t Target) (n namespaces, err error) {
 	var user string
 	switch t.Kind {
@@ -48,6 +48,10 @@ func openNamespaces(t Target) (n namespaces, err error) {
 		n.user, err = openFile(user)
 	} else {
 		n.user, err = owner(n.net)
+	}
+	if err != nil && t.UserNS != "" {
+		n.net.Close()
+		return n, err
 	}
 	if err != nil || isOurUserNS(n.user) {
 		n.user.Close()

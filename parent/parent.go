@@ -95,7 +95,10 @@ func report(err error, cfg *Config) int {
 		fmt.Fprintf(os.Stderr, "%v\ndo_slirp is exiting\n", errExit)
 		return 0
 	case errors.Is(err, dataplane.ErrTapGone):
-		fmt.Fprintf(os.Stderr, "%s is gone with the network namespace of %s, exiting\n", cfg.TapName, cfg.Target)
+		fmt.Fprintf(os.Stderr, "%s is gone, deleted or with the network namespace of %s, exiting\n", cfg.TapName, cfg.Target)
+		return 0
+	case errors.Is(err, errTargetGone):
+		fmt.Fprintf(os.Stderr, "%s is gone, exiting\n", cfg.Target)
 		return 0
 	default:
 		warn(err)

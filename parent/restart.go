@@ -26,6 +26,7 @@ func (p *process) restart() error {
 		Config: p.cfg,
 		UID:    os.Geteuid(), GID: os.Getegid(),
 		TapFD:    -1,
+		TargetFD: p.target,
 		ChildFD:  -1,
 		RPC:      -1,
 		RPCFiles: -1,
@@ -55,7 +56,7 @@ func (p *process) exec(s *state) error {
 	if p.cfg.Target.Kind == TargetTapFD {
 		s.TapFD = p.cfg.Target.FD
 	}
-	for _, fd := range []*int{&s.ReadyFD, &s.ExitFD, &s.TapFD, &s.ChildFD, &s.RPC, &s.RPCFiles} {
+	for _, fd := range []*int{&s.ReadyFD, &s.ExitFD, &s.TapFD, &s.TargetFD, &s.ChildFD, &s.RPC, &s.RPCFiles} {
 		if !isOpen(*fd) {
 			continue // the last stage says so
 		}
@@ -102,7 +103,7 @@ func Resume(stage string) int {
 	}
 	p := &process{
 		cfg:     s.Config,
-		readyFD: s.ReadyFD, exitFD: s.ExitFD,
+		readyFD: s.ReadyFD, exitFD: s.ExitFD, target: s.TargetFD,
 		mute: s.Mute, hungUp: s.HungUp,
 		death: deathSignal{s.DeathSignal, s.Caller},
 	}

@@ -40,10 +40,14 @@ func (p *process) makeTap(ctx context.Context) (tapDevice, error) {
 	if err != nil {
 		return tapDevice{}, p.bury(err)
 	}
-	tap, err := inspect(fd, reply)
+	tap, err := inspectWithin(ctx, fd, reply)
 	if err != nil {
 		unix.Close(fd)
 		return tapDevice{}, p.bury(err)
+	}
+	if p.target >= 0 && (reply.GetEndsWithNamespace() || !reply.GetMade()) {
+		unix.Close(p.target)
+		p.target = -1
 	}
 	// It has nothing left to do where the guest's root is.
 	p.child.Kill()

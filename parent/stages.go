@@ -50,6 +50,7 @@ type process struct {
 	mute       bool // the ready-fd was not open from the start
 	hungUp     bool // the exit-fd was not open from the start
 	death      deathSignal
+	target     int           // pidfd of the process that we serve; -1: not watched
 	child      *door.Process // to be reaped; nil: none
 	sockets    ipc.Sockets   // to the child
 	// remover removes the control socket from inside the sandbox.
@@ -72,6 +73,7 @@ type tapDevice struct {
 func (p *process) open() (err error) {
 	p.death = readDeathSignal()
 	p.openHandshakes()
+	p.target = openTarget(p.cfg.Target)
 	if p.cfg.Target.needsChild() && !door.Linked() {
 		return door.ErrNotLinked
 	}
@@ -168,6 +170,9 @@ func (p *process) serve(ctx context.Context, tap tapDevice) error {
 	}
 	if p.exitFD >= 0 {
 		go watchExit(p.exitFD, cancel)
+	}
+	if p.target >= 0 {
+		go watchTarget(p.target, cancel)
 	}
 	if err := p.plane.Wait(ctx); err != nil {
 		return err

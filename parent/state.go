@@ -25,8 +25,8 @@ type state struct {
 	// user namespace of its own.
 	UID, GID int
 
-	ReadyFD, ExitFD, TapFD int
-	Mute, HungUp           bool // as in process
+	ReadyFD, ExitFD, TapFD, TargetFD int
+	Mute, HungUp                     bool // as in process
 
 	// The child, which is making the TAP meanwhile.
 	ChildPID, ChildFD, RPC, RPCFiles int
@@ -38,7 +38,7 @@ type state struct {
 // descriptors are those that the state names.
 func (s *state) descriptors() []int {
 	var fds []int
-	for _, fd := range []int{s.ReadyFD, s.ExitFD, s.TapFD, s.ChildFD, s.RPC, s.RPCFiles} {
+	for _, fd := range []int{s.ReadyFD, s.ExitFD, s.TapFD, s.TargetFD, s.ChildFD, s.RPC, s.RPCFiles} {
 		if fd >= 0 {
 			fds = append(fds, fd)
 		}

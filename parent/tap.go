@@ -1,6 +1,7 @@
 package parent
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -9,6 +10,26 @@ import (
 	"github.com/slirp4netns-go/slirp4netns/ipc"
 	"github.com/slirp4netns-go/slirp4netns/ipc/tun"
 )
+
+// inspectWithin is inspect with an end: fd may be a file of a file system that
+// never answers.
+func inspectWithin(ctx context.Context, fd int, reply *ipc.TapReply) (tapDevice, error) {
+	type result struct {
+		tap tapDevice
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		tap, err := inspect(fd, reply)
+		done <- result{tap, err}
+	}()
+	select {
+	case r := <-done:
+		return r.tap, r.err
+	case <-ctx.Done():
+		return tapDevice{}, fmt.Errorf("%w: no answer to ioctl(TUNGETIFF): %w", tun.ErrNotTAP, ctx.Err())
+	}
+}
 
 // inspect finds out whether fd is what the child says.
 func inspect(fd int, reply *ipc.TapReply) (tapDevice, error) {

@@ -157,7 +157,7 @@ func nsName(t *testing.T, pid int, kind string) string {
 var notRun = map[string]int{
 	"prctl(PR_SET_DUMPABLE)": -1, "unshare(CLONE_NEWUSER)": -1, "setns(CLONE_NEWUSER)": -1,
 	"prctl(PR_SET_DUMPABLE) inside the user namespace": -1,
-	"setns(CLONE_NEWNET)": -1, "unshare(CLONE_NEWNS)": -1,
+	"setns(CLONE_NEWNET)":                              -1, "unshare(CLONE_NEWNS)": -1,
 }
 
 func TestNoMarker(t *testing.T) {

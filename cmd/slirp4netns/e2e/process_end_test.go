@@ -45,7 +45,7 @@ func TestEndOfNamespace(t *testing.T) {
 					if state == nil || state.ExitCode() != 0 {
 						t.Errorf("ended with %v, want status 0", state)
 					}
-					checkLastLines(t, s, "tap0 is gone with the network namespace of "+target+", exiting\n")
+					checkLastLines(t, s, "tap0 is gone, deleted or with the network namespace of "+target+", exiting\n")
 				})
 			}
 		}
@@ -59,6 +59,32 @@ func checkLastLines(t *testing.T, s *lab.Slirp, want string) {
 	const bannerEnd = "to prohibit connecting to 127.0.0.1:*)\n"
 	if _, got, ok := strings.Cut(s.Log(), bannerEnd); !ok || got != want {
 		t.Errorf("said %q after the banner, want %q", got, want)
+	}
+}
+
+// TestEndWithoutRoom is a guest whose user may make no throw-away namespace for
+// the TAP: the process that was named stands for the namespace then.
+func TestEndWithoutRoom(t *testing.T) {
+	g := lab.NewGuest(t, lab.GuestOptions{})
+	g.Run(t, commandTimeout, "sh", "-c", "echo 0 > /proc/sys/user/max_net_namespaces")
+	s := g.Slirp(t, "-c")
+	checkReachesHost(t, g)
+	g.Kill()
+	if state := s.Wait(endTimeout); state == nil || state.ExitCode() != 0 {
+		t.Errorf("ended with %v, want status 0", state)
+	}
+	checkLastLines(t, s, fmt.Sprintf("PID %d is gone, exiting\n", g.PID))
+}
+
+// TestEndOfTemplate is a TAP whose name the kernel was to complete.
+func TestEndOfTemplate(t *testing.T) {
+	g := lab.NewGuest(t, lab.GuestOptions{})
+	g.Run(t, commandTimeout, "ip", "tuntap", "add", "tap0", "mode", "tap")
+	s := lab.StartSlirp(t, lab.SlirpOptions{UID: g.UID, Args: []string{"-c", strconv.Itoa(g.PID), "tap%d"}})
+	g.Run(t, commandTimeout, "ip", "link", "show", "tap1")
+	g.Kill()
+	if state := s.Wait(endTimeout); state == nil || state.ExitCode() != 0 {
+		t.Errorf("ended with %v, want status 0", state)
 	}
 }
 

@@ -26,6 +26,8 @@ func TestStartErrors(t *testing.T) {
 			"setns(CLONE_NEWNET): Invalid argument\n" + failed},
 		{"path is another namespace", 0, []string{"--netns-type=path", "/proc/self/ns/mnt", "tap0"},
 			"setns(CLONE_NEWNET): Invalid argument\n" + failed},
+		{"a user namespace that cannot be opened", user, []string{"--userns-path=/etc/shadow", pid, "tap1"},
+			"/etc/shadow: Permission denied\n" + failed},
 		{"TAP in use", user, []string{pid, "tap0"},
 			"ioctl(TUNSETIFF): Device or resource busy\ntap0: another process is attached to this TAP\n" + failed},
 		{"no TAP", user, []string{pid, "lo"},
