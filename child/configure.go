@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -35,7 +36,11 @@ func configure(name string, c *ipc.Configuration) (*ipc.Configuration, error) {
 	if err := configureLink(h, link, c); err != nil {
 		return nil, err
 	}
-	for _, p := range c.Addresses {
+	if c.Ipv6 {
+		prepareIPv6(name)
+	}
+	v4 := c.WithoutIPv6()
+	for _, p := range v4.Addresses {
 		if err := addAddress(h, link, p); err != nil {
 			return nil, err
 		}
@@ -43,9 +48,16 @@ func configure(name string, c *ipc.Configuration) (*ipc.Configuration, error) {
 	if err := h.LinkSetUp(link); err != nil {
 		return nil, fmt.Errorf("cannot bring up %s: %w", name, err)
 	}
-	for _, r := range c.Routes {
+	for _, r := range v4.Routes {
 		if err := addRoute(h, link, r); err != nil {
 			return nil, err
+		}
+	}
+	if c.Ipv6 {
+		if err := configureIPv6(h, link, c); err != nil {
+			// Callers enable it wherever they run: IPv4 has to do.
+			fmt.Fprintf(os.Stderr, "WARNING: %s has no IPv6: %v\n", name, err)
+			c = v4
 		}
 	}
 	link, err = h.LinkByIndex(link.Attrs().Index)

@@ -70,7 +70,9 @@ type Config struct {
 
 	// Network is --cidr, masked; its prefix length is 1 to 25.
 	Network netip.Prefix
-	MAC     net.HardwareAddr // nil: the kernel chooses
+	// Network6 is --cidr6, masked; its prefix length is 64.
+	Network6 netip.Prefix
+	MAC      net.HardwareAddr // nil: the kernel chooses
 
 	DisableHostLoopback bool
 	DisableDNS          bool

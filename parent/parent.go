@@ -21,6 +21,7 @@ func init() { runtime.LockOSThread() }
 // Preconditions: Run is called once, by the main goroutine.
 func Run(cfg *Config) int {
 	p := &process{cfg: cfg}
+	cfg.warnIPv6()
 	if cfg.Sandbox {
 		err := p.open()
 		if err == nil {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/slirp4netns-go/slirp4netns/ipc"
 	"github.com/slirp4netns-go/slirp4netns/ipc/tun"
+	"github.com/slirp4netns-go/slirp4netns/parent/dataplane"
 )
 
 // request is what c wants of the child.
@@ -17,15 +18,18 @@ func (c *Config) request() *ipc.TapRequest {
 }
 
 // configuration is --configure: network+100, and everything by way of the
-// gateway.
+// gateway; for IPv6 by way of the router's link-local address.
 func (c *Config) configuration() *ipc.Configuration {
-	address := netip.PrefixFrom(c.Recommended(), c.Network.Bits())
-	everywhere := netip.PrefixFrom(netip.IPv4Unspecified(), 0)
-	return &ipc.Configuration{
-		Mtu:       c.MTU,
-		Mac:       c.MAC,
-		Addresses: []*ipc.Prefix{ipc.NewPrefix(address)},
-		Routes:    []*ipc.Route{{Destination: ipc.NewPrefix(everywhere), Gateway: c.Gateway().AsSlice()}},
-		Ipv6:      c.EnableIPv6,
+	r := &ipc.Configuration{Mtu: c.MTU, Mac: c.MAC, Ipv6: c.hasIPv6()}
+	add := func(address netip.Addr, bits int, everywhere, gateway netip.Addr) {
+		r.Addresses = append(r.Addresses, ipc.NewPrefix(netip.PrefixFrom(address, bits)))
+		r.Routes = append(r.Routes, &ipc.Route{
+			Destination: ipc.NewPrefix(netip.PrefixFrom(everywhere, 0)), Gateway: gateway.AsSlice(),
+		})
 	}
+	add(c.Recommended(), c.Network.Bits(), netip.IPv4Unspecified(), c.Gateway())
+	if r.Ipv6 {
+		add(c.Recommended6(), c.Network6.Bits(), netip.IPv6Unspecified(), dataplane.Router6)
+	}
+	return r
 }

@@ -183,12 +183,14 @@ func (p *process) serve(ctx context.Context, tap tapDevice) error {
 // dataplane is the part of the configuration that the data plane needs.
 func (c *Config) dataplane() dataplane.Config {
 	return dataplane.Config{
-		MTU:        c.MTU,
-		Network:    c.Network,
-		Gateway:    c.Gateway(),
-		Nameserver: c.Nameserver(),
-		// EnableIPv6 stays off: there is no prefix to give it yet, and the
-		// command line says that we go on without.
+		MTU:                 c.MTU,
+		Network:             c.Network,
+		Gateway:             c.Gateway(),
+		Nameserver:          c.Nameserver(),
+		EnableIPv6:          c.hasIPv6(),
+		Network6:            c.Network6,
+		Gateway6:            c.Gateway6(),
+		Nameserver6:         c.Nameserver6(),
 		Version:             c.Version,
 		FirstLease:          c.DHCPFirst(),
 		Recommended:         c.Recommended(),

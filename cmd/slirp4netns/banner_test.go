@@ -39,10 +39,6 @@ func TestStartAndStop(t *testing.T) {
 			want := startAndStop(t, lab.Reference, options)
 			want.Stdout = warnOnce(want.Stdout)
 			ours := startAndStop(t, lab.Binary, options)
-			// What is not implemented is TestCommandLines' business.
-			for strings.HasPrefix(ours.Stderr, "WARNING: --") {
-				_, ours.Stderr, _ = strings.Cut(ours.Stderr, "\n")
-			}
 			if diff := cmp.Diff(want, ours); diff != "" {
 				t.Errorf("(-C program +ours):\n%s", diff)
 			}

@@ -14,7 +14,6 @@ func readCommandLine(args []string, stdout, stderr io.Writer) (*parent.Config, i
 	if err == nil {
 		var cfg *parent.Config
 		if cfg, err = c.config(stdout); err == nil {
-			c.warnNotYet(stderr)
 			return cfg, 0
 		}
 	}

@@ -66,6 +66,9 @@ func (c *commandLine) addresses(p *parent.Config) error {
 	if p.Network, err = parseCIDR(cidr); err != nil {
 		return err
 	}
+	if p.Network6, err = c.network6(); err != nil {
+		return err
+	}
 	if c.OutboundAddr != nil {
 		var ok bool
 		if p.Outbound4, ok = resolveOutbound(*c.OutboundAddr, isIPv4); !ok {

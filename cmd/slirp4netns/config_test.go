@@ -24,6 +24,7 @@ func TestConfig(t *testing.T) {
 			MTU:     1500,
 			Network: netip.MustParsePrefix("10.0.2.0/24"),
 
+			Network6:      netip.MustParsePrefix("fd00::/64"),
 			SeccompAction: seccomp.Kill,
 			APISocketMode: 0o600,
 			Version:       version,
@@ -43,6 +44,9 @@ func TestConfig(t *testing.T) {
 		"7 averyveryveryverylong": usual(func(c *parent.Config) { c.TapName = "averyveryveryve" }),
 		"-c6r3 --exit=4 -m 65520 7 tap0": usual(func(c *parent.Config) {
 			c.Configure, c.EnableIPv6, c.ReadyFD, c.ExitFD, c.MTU = true, true, 3, 4, 65520
+		}),
+		"--cidr6=fd5b:1:2:3::/64 -6 7 tap0": usual(func(c *parent.Config) {
+			c.EnableIPv6, c.Network6 = true, netip.MustParsePrefix("fd5b:1:2:3::/64")
 		}),
 		"--no-host-loopback --disable-dns --create-sandbox --enable-seccomp 7 tap0": usual(func(c *parent.Config) {
 			c.DisableHostLoopback, c.DisableDNS, c.Sandbox, c.Seccomp = true, true, true, true

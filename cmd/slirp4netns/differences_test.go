@@ -53,7 +53,6 @@ var differences = map[string]func(result) result{
 		}
 		return c
 	},
-	"ipv6": notImplemented("--enable-ipv6"),
 }
 
 var usageOf13 = strings.NewReplacer(
@@ -81,21 +80,6 @@ var ourVersion = sync.OnceValue(func() string {
 	}
 	return string(out)
 })
-
-// notImplemented is one more warning on stderr, after those that an earlier
-// difference has put there.
-func notImplemented(option string) func(result) result {
-	const first = "WARNING: --"
-	return func(c result) result {
-		rest := c.Stderr
-		for strings.HasPrefix(rest, first) {
-			_, rest, _ = strings.Cut(rest, "\n")
-		}
-		head := strings.TrimSuffix(c.Stderr, rest)
-		c.Stderr = head + "WARNING: " + option + " is not implemented yet, continuing without it\n" + rest
-		return c
-	}
-}
 
 // Each difference has its reason, and nothing else has one.
 func TestDifferencesHaveReasons(t *testing.T) {

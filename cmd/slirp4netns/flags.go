@@ -28,6 +28,7 @@ type commandLine struct {
 	EnableSandbox       bool    `long:"enable-sandbox"`
 	MACAddress          *string `long:"macaddress" unquote:"false"`
 
+	CIDR6       *string  `long:"cidr6" unquote:"false"`
 	DNS         []string `long:"dns" unquote:"false"`
 	DNSLoopback *string  `long:"dns-loopback" unquote:"false"`
 	HostName    []string `long:"host-name" unquote:"false"`

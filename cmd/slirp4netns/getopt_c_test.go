@@ -2,7 +2,6 @@ package main
 
 import (
 	"math/rand/v2"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -42,10 +41,6 @@ func TestRandomCommandLines(t *testing.T) {
 		}
 		want := differences["usage"](differences["twice"](runProgram(t, lab.Reference, env, args)))
 		ours := runProgram(t, lab.Binary, env, args)
-		// What is not implemented is TestCommandLines' business.
-		for strings.HasPrefix(ours.Stderr, "WARNING: --") {
-			_, ours.Stderr, _ = strings.Cut(ours.Stderr, "\n")
-		}
 		if diff := cmp.Diff(want, ours); diff != "" {
 			t.Errorf("%v %q (-C program +ours):\n%s", env, args, diff)
 		}

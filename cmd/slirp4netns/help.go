@@ -34,7 +34,8 @@ User-mode networking for unprivileged network namespaces.
 `
 
 // ownUsage lists the options that the C program does not have.
-const ownUsage = `--dns=ADDR[,ADDR...]     ask these resolvers instead of those of resolv.conf; ADDR may be ADDR:PORT
+const ownUsage = `--cidr6=CIDR             specify IPv6 network address CIDR, of 64 bits (default=fd00::/64)
+--dns=ADDR[,ADDR...]     ask these resolvers instead of those of resolv.conf; ADDR may be ADDR:PORT
 --dns-loopback=on|off    ask resolvers on the loopback addresses of the host (default=on)
 --host-name=NAME         let the built-in DNS answer NAME with the gateway's address, e.g. host.containers.internal
 -p, --publish=[ADDR:][PORT]:GUESTPORT[/PROTO]  forward a port of the host, or a range (PROTO: [tcp|udp], default=tcp)

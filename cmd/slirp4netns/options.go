@@ -41,6 +41,7 @@ var upstreamOptions = []option{
 // full, so that none of them ever makes an abbreviation ambiguous that works
 // today, and no letter is one of the C program's.
 var ownOptions = []option{
+	{long: "cidr6", argument: true},
 	{long: "dns", argument: true},
 	{long: "dns-loopback", argument: true},
 	{long: "host-name", argument: true},
