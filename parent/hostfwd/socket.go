@@ -1,6 +1,7 @@
 package hostfwd
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net/netip"
@@ -48,7 +49,11 @@ func open(fd int, network string, at netip.AddrPort) error {
 	if err := prepare(fd); err != nil {
 		return fmt.Errorf("options for %s: %w", at, err)
 	}
-	if err := unix.Bind(fd, hostsock.Sockaddr(at)); err != nil {
+	err := unix.Bind(fd, hostsock.Sockaddr(at))
+	if errors.Is(err, unix.EACCES) {
+		return fmt.Errorf("bind %s: %w: it takes CAP_NET_BIND_SERVICE or a lower net.ipv4.ip_unprivileged_port_start", at, err)
+	}
+	if err != nil {
 		return fmt.Errorf("bind %s: %w", at, err)
 	}
 	if udp {

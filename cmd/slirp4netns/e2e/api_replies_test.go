@@ -130,7 +130,7 @@ func TestAPIBetterThanC(t *testing.T) {
 		`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":65536,"guest_port":80}}`:                        `{"error":{"desc":"bad request: add_hostfwd: bad arguments.host_port"}}`,
 		`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":28080,"guest_port":65616}}`:                     `{"error":{"desc":"bad request: add_hostfwd: bad arguments.guest_port"}}`,
 		`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":1e300,"guest_port":80}}`:                        `{"error":{"desc":"bad request: add_hostfwd: bad arguments.host_port"}}`,
-		`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":80,"guest_port":80}}`:                           `{"error":{"desc":"bad request: add_hostfwd: slirp_add_hostfwd failed","cause":"bind 0.0.0.0:80: permission denied"}}`,
+		`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":80,"guest_port":80}}`:                           `{"error":{"desc":"bad request: add_hostfwd: slirp_add_hostfwd failed","cause":"bind 0.0.0.0:80: permission denied: it takes CAP_NET_BIND_SERVICE or a lower net.ipv4.ip_unprivileged_port_start"}}`,
 		`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_addr":"127.0.0.1","host_port":8000,"guest_port":80}}`: `{"error":{"desc":"bad request: add_hostfwd: slirp_add_hostfwd failed","cause":"bind 127.0.0.1:8000: address already in use"}}`,
 		`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":28080,"guest_port":80,"guest_addr":"fd00::1"}}`: `{"error":{"desc":"bad request: add_hostfwd: slirp_add_hostfwd failed","cause":"guest address fd00::1: the guest has no IPv6 (--enable-ipv6)"}}`,
 	} {
