@@ -12,14 +12,22 @@ import (
 	"github.com/slirp4netns-go/slirp4netns/parent/hostsock"
 )
 
+// socket is socket(2); a variable for the tests.
+var socket = unix.Socket
+
 // listen makes the socket of one port. It is non-blocking, and for TCP it
 // listens. The error names the call and the address.
+//
+// Where the kernel has no IPv6, :: for both IP versions is 0.0.0.0.
 func listen(network string, at netip.AddrPort) (int, error) {
 	typ := unix.SOCK_STREAM
 	if strings.HasPrefix(network, "udp") {
 		typ = unix.SOCK_DGRAM
 	}
-	fd, err := unix.Socket(hostsock.Family(at.Addr()), typ|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	fd, err := socket(hostsock.Family(at.Addr()), typ|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if errors.Is(err, unix.EAFNOSUPPORT) && at.Addr() == netip.IPv6Unspecified() && !strings.HasSuffix(network, "6") {
+		return listen(network, netip.AddrPortFrom(netip.IPv4Unspecified(), at.Port()))
+	}
 	if err != nil {
 		return -1, fmt.Errorf("socket for %s: %w", at, err)
 	}

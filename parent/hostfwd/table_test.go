@@ -186,3 +186,36 @@ func TestTableSend(t *testing.T) {
 		t.Error("sent from a port that was removed")
 	}
 }
+
+// Without IPv6 in the kernel a port of all addresses is one of all IPv4
+// addresses.
+func TestTableWithoutIPv6(t *testing.T) {
+	table := newTable(t, 0)
+	socket = func(family, typ, proto int) (int, error) {
+		if family == unix.AF_INET6 {
+			return -1, unix.EAFNOSUPPORT
+		}
+		return unix.Socket(family, typ, proto)
+	}
+	t.Cleanup(func() { socket = unix.Socket })
+	for rule, works := range map[string]bool{
+		"tcp [::]:0 10.0.2.100:80":  true,
+		"udp [::]:0 10.0.2.100:80":  true,
+		"tcp6 [::]:0 10.0.2.100:80": false,
+		"tcp [::1]:0 10.0.2.100:80": false,
+	} {
+		e, err := table.Add(ruleOf(t, rule))
+		if works && (err != nil || e.Host.Port() == 0) || !works && !errors.Is(err, unix.EAFNOSUPPORT) {
+			t.Errorf("%s: %v, %v", rule, e.Host, err)
+		}
+		if !works {
+			continue
+		}
+		c, err := net.Dial(e.Network, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), e.Host.Port()).String())
+		if err != nil {
+			t.Errorf("%s: %v", rule, err)
+			continue
+		}
+		c.Close()
+	}
+}
