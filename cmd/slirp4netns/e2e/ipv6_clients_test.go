@@ -1,0 +1,139 @@
+package e2e
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
+)
+
+// What programs of the guest that speak IPv6 see.
+func TestIPv6Clients(t *testing.T) {
+	g, _ := configured6(t)
+	inet := lab.InetAddr6.String()
+	for _, c := range []struct {
+		command string
+		want    []string // all are in the output
+	}{
+		{"ping -6 -c2 -i0.2 " + gateway6, []string{" 0% packet loss"}},
+		{"ping -6 -c2 -i0.2 " + nameserver6, []string{" 0% packet loss"}},
+		{"ping -6 -c2 -i0.2 " + router6 + "%tap0", []string{" 0% packet loss"}},
+		{"ping -6 -c2 -i0.2 " + inet, []string{" 0% packet loss", "ttl=63"}},
+		{"traceroute -6 -n -w2 -q1 -m4 " + inet, []string{" 1  " + gateway6 + " ", " 2  " + inet + " "}},
+		{"traceroute -6 -I -n -w2 -q1 -m4 " + inet, []string{" 1  " + gateway6 + " ", " 2  " + inet + " "}},
+		{"rdisc6 -1 -w 3000 tap0", []string{
+			"Router lifetime           :         1800 ", "Source link-layer address: 52:56:00:00:00:02",
+			"MTU                      :         1500 bytes", "Prefix                   : fd00::/64",
+			"Valid time              :        86400 ", "Pref. time              :        14400 ",
+			"Recursive DNS server     : fd00::3", "DNS server lifetime     :         1800 ", " from fe80::2"}},
+		{"ndisc6 -1 -w 3000 fe80::2 tap0", []string{"52:56:00:00:00:02"}},
+		{"ndisc6 -1 -w 3000 fd00::2 tap0", []string{"52:56:00:00:00:02"}},
+		{"dig @fd00::3 +short lab.test A", []string{lab.InetAddr4.String()}},
+		{"dig @fd00::3 +short lab.test AAAA", []string{inet}},
+		{"dig @fd00::3 +tcp +short lab.test AAAA", []string{inet}},
+		{"dig @fd00::3 +bufsize=512 big.lab.test TXT", []string{"TCP"}},
+		{"dig @fd00::3 +notcp +bufsize=4096 big.lab.test TXT", []string{"MSG SIZE  rcvd: 4"}},
+		{"dhclient -6 -S -1 -d -v -sf /bin/true -lf /dev/null -pf /dev/null tap0", nil}, // it exits when it is answered
+	} {
+		f := strings.Fields(c.command)
+		got := g.Run(t, commandTimeout, f[0], f[1:]...)
+		for _, want := range c.want {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: %s\nwant %q in it", c.command, got, want)
+			}
+		}
+	}
+}
+
+// Of the guest's prefix the gateway alone leads to the host's loopback.
+func TestIPv6HostLoopback(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		open string
+	}{
+		{nil, gateway6},
+		{[]string{"--disable-host-loopback"}, ""},
+		{[]string{"--disable-host-loopback", "--disable-dns"}, ""},
+	} {
+		g, _ := configured6(t, c.args...)
+		// Our link answers for none of the addresses that are not ours: a
+		// neighbour that is made up brings the packets to us all the same.
+		for _, a := range []string{"fd00::1", "fd00::2", "fd00::3", "fd00::5", "fd00::ffff", "::ffff:127.0.0.1"} {
+			if strings.HasPrefix(a, "fd00::") {
+				g.Run(t, commandTimeout, "ip", "neigh", "replace", a, "lladdr", "52:56:00:00:00:02", "dev", "tap0")
+			}
+			conn, err := g.Dial("tcp6", "["+a+"]:8000", 2*time.Second)
+			if err == nil {
+				conn.Close()
+			}
+			if want := a == c.open; (err == nil) != want {
+				t.Errorf("%v: connection to %s: %v", c.args, a, err)
+			}
+		}
+	}
+}
+
+// Where the host has no way out by IPv6 the guest knows at once, and goes on
+// to IPv4.
+func TestIPv6NoneOnTheHost(t *testing.T) {
+	t.Cleanup(func() { restoreHostIPv6(t) }) // after the kernel has it again
+	lab.Host.Sysctl(t, "net.ipv6.conf."+lab.HostLink+".disable_ipv6", "1")
+	g, _ := configured6(t)
+	g.Nameserver(t, "10.0.2.3")
+	start := time.Now()
+	if _, err := g.Dial("tcp6", "["+lab.InetAddr6.String()+"]:80", commandTimeout); err == nil || !strings.Contains(err.Error(), "unreachable") {
+		t.Errorf("connection: %v, want unreachable", err)
+	}
+	if got := curl(t, g, "http://lab.test/"); got != lab.InetPage {
+		t.Errorf("page: %q", got)
+	}
+	if d := time.Since(start); d > 2*time.Second {
+		t.Errorf("it took %v", d)
+	}
+}
+
+// restoreHostIPv6 gives the host back what disabling IPv6 has removed.
+func restoreHostIPv6(t *testing.T) {
+	t.Helper()
+	for _, args := range [][]string{
+		{"-6", "addr", "replace", lab.HostAddr6.String() + "/64", "dev", lab.HostLink, "nodad"},
+		{"-6", "route", "replace", "default", "via", lab.InetAddr6.String()},
+	} {
+		if out, err := lab.Command(context.Background(), 0, "ip", args...).CombinedOutput(); err != nil {
+			t.Errorf("ip %v: %v: %s", args, err, out)
+		}
+	}
+}
+
+// The guest's kernel may not have it.
+func TestIPv6DisabledInTheGuest(t *testing.T) {
+	g := lab.NewGuest(t, lab.GuestOptions{})
+	g.Sysctl(t, "net.ipv6.conf.default.disable_ipv6", "1")
+	s := g.Slirp(t, "-c", "-6")
+	if !strings.Contains(s.Log(), "WARNING: tap0 has no IPv6: ") {
+		t.Errorf("no warning: %s", s.Log())
+	}
+	if got := curl(t, g, "-4", "http://198.51.100.2/"); got != lab.InetPage {
+		t.Errorf("page: %q", got)
+	}
+}
+
+// --outbound-addr6 is the source of what the servers see.
+func TestIPv6OutboundAddr(t *testing.T) {
+	const other = "2001:db8:100::9"
+	if out, err := lab.Command(t.Context(), 0, "ip", "-6", "addr", "add", other+"/64", "dev", lab.HostLink, "nodad").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := lab.Command(context.Background(), 0, "ip", "-6", "addr", "del", other+"/64", "dev", lab.HostLink).CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+	g, _ := configured6(t, "--outbound-addr6="+other)
+	if got := g.Run(t, commandTimeout, "curl", "-sSg6", "http://["+lab.InetAddr6.String()+"]/client"); !strings.HasPrefix(got, "["+other+"]:") {
+		t.Errorf("the server saw %q, want %s", got, other)
+	}
+	g.Run(t, commandTimeout, "ping", "-6", "-c1", lab.InetAddr6.String())
+}
