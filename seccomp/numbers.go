@@ -14,8 +14,10 @@ const Supported = true
 
 // numbers are those of the system calls that rules name.
 var numbers = func() map[string]uint32 {
-	all := maps.Clone(ownNumbers)
-	maps.Copy(all, commonNumbers)
+	all := maps.Clone(commonNumbers)
+	for _, more := range []map[string]uint32{wideNumbers, oldNumbers, ownNumbers} {
+		maps.Copy(all, more)
+	}
 	return all
 }()
 
@@ -35,6 +37,7 @@ var commonNumbers = map[string]uint32{
 	"eventfd2":          unix.SYS_EVENTFD2,
 	"exit":              unix.SYS_EXIT,
 	"exit_group":        unix.SYS_EXIT_GROUP,
+	"fcntl":             unix.SYS_FCNTL,
 	"futex":             unix.SYS_FUTEX,
 	"getpeername":       unix.SYS_GETPEERNAME,
 	"getpid":            unix.SYS_GETPID,

@@ -10,11 +10,11 @@ const (
 
 var ownNumbers = map[string]uint32{
 	"clock_gettime64": 403,
-	"epoll_wait":      unix.SYS_EPOLL_WAIT,
 	"fcntl64":         unix.SYS_FCNTL64,
 	"fstat64":         unix.SYS_FSTAT64,
 	"fstatat64":       unix.SYS_FSTATAT64,
 	"futex_time64":    422,
 	"mmap2":           unix.SYS_MMAP2,
-	"poll":            unix.SYS_POLL,
 }
+
+var wideNumbers map[string]uint32

@@ -9,8 +9,5 @@ const (
 )
 
 var ownNumbers = map[string]uint32{
-	"fcntl":   unix.SYS_FCNTL,
-	"fstat":   unix.SYS_FSTAT,
-	"fstatat": unix.SYS_FSTATAT,
-	"mmap":    unix.SYS_MMAP,
+	"newfstatat": unix.SYS_FSTATAT,
 }

@@ -9,9 +9,7 @@ const (
 )
 
 var ownNumbers = map[string]uint32{
-	"fcntl":        unix.SYS_FCNTL,
-	"fstat":        unix.SYS_FSTAT,
-	"fstatat":      unix.SYS_FSTATAT,
 	"gettimeofday": unix.SYS_GETTIMEOFDAY,
-	"mmap":         unix.SYS_MMAP,
+	"newfstatat":   unix.SYS_FSTATAT,
+	"tkill":        unix.SYS_TKILL,
 }

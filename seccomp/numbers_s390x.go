@@ -9,11 +9,7 @@ const (
 )
 
 var ownNumbers = map[string]uint32{
-	"epoll_wait": unix.SYS_EPOLL_WAIT,
-	"fcntl":      unix.SYS_FCNTL,
-	"fstat":      unix.SYS_FSTAT,
-	"mmap":       unix.SYS_MMAP,
 	"newfstatat": unix.SYS_NEWFSTATAT,
-	"poll":       unix.SYS_POLL,
+	"stat":       unix.SYS_STAT,
 	"socketcall": unix.SYS_SOCKETCALL,
 }

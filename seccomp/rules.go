@@ -68,7 +68,7 @@ func sockets() []Rule {
 			value{"IPPROTO_TCP", unix.IPPROTO_TCP}, value{"IPPROTO_UDP", unix.IPPROTO_UDP},
 			value{"IPPROTO_IPV6", unix.IPPROTO_IPV6}, value{"IPPROTO_ICMPV6", unix.IPPROTO_ICMPV6}),
 			Why: "TTL, error queues, keepalive and the like"},
-		{Call: "fcntl", When: fcntls(), Only: sixtyFour, Why: "non-blocking mode; a descriptor for the net package"},
+		{Call: "fcntl", When: fcntls(), Why: "non-blocking mode; a descriptor for the net package"},
 		{Call: "fcntl64", When: fcntls(), Only: []string{"arm"}, Why: "as fcntl"},
 		{Call: "socketcall", Only: []string{"s390x"},
 			Why: "how Go makes the calls above there; its arguments are in memory, where a filter cannot see them"},
@@ -119,10 +119,10 @@ func files(o Options) []Rule {
 		{Call: "openat", When: []Condition{when("AT_FDCWD, O_RDONLY", is(0, here), Arg{2, readOnly, 0})}, Why: reading},
 		{Call: "fstat", Only: sixtyFour, Why: reading},
 		{Call: "fstat64", Only: []string{"arm"}, Why: reading},
-		{Call: "newfstatat", When: at, Only: []string{"amd64", "ppc64le", "s390x"}, Why: looking},
-		{Call: "fstatat", When: at, Only: []string{"arm64", "riscv64"}, Why: looking},
+		{Call: "newfstatat", When: at, Only: sixtyFour, Why: looking},
+		{Call: "stat", Only: []string{"ppc64le", "s390x"}, Why: looking},
 		{Call: "fstatat64", When: at, Only: []string{"arm"}, Why: looking},
-		{Call: "dup3", When: []Condition{when("to 0, 1 or 2", Arg{1, word &^ 3, 0})},
+		{Call: "dup3", When: either(1, value{"to 0", 0}, value{"to 1", 1}, value{"to 2", 2}),
 			Why: "a ready-fd that is a standard descriptor is replaced after use"},
 	}
 	if o.Directory == NoDirectory {
@@ -131,7 +131,7 @@ func files(o Options) []Rule {
 	dir := when("the control socket's directory", is(0, o.Directory), is(2, 0))
 	for i := range rules {
 		switch rules[i].Call {
-		case "newfstatat", "fstatat", "fstatat64":
+		case "newfstatat", "fstatat64":
 			rules[i].When = append(rules[i].When, when(dir.Text, is(0, o.Directory)))
 		}
 	}

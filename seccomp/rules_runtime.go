@@ -40,6 +40,7 @@ func runtimeCalls(o Options) []Rule {
 		{Call: "rt_sigaction", Why: signals},
 		{Call: "sigaltstack", Why: signals},
 		{Call: "kill", When: []Condition{self}, Why: signals},
+		{Call: "tkill", When: []Condition{when("the main thread", is(0, o.PID))}, Only: []string{"riscv64"}, Why: "how the runtime ends by a signal there"},
 		{Call: "restart_syscall", Why: "a wait goes on after SIGSTOP and SIGCONT"},
 		{Call: "futex_time64", Only: []string{"arm"}, Why: "the runtime's locks"},
 		{Call: "clock_gettime", Why: clock},

@@ -1,0 +1,5 @@
+//go:build arm64 || riscv64
+
+package seccomp
+
+var oldNumbers map[string]uint32
