@@ -1,0 +1,117 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"testing"
+
+	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
+)
+
+// Who a guest's server on IPv6 sees, over TCP and UDP, for clients of both IP
+// versions. The port is always the client's.
+func TestHostfwdSourceIPv6(t *testing.T) {
+	g, _, path := controlled(t, "-6")
+	addr := guestAddr6(t, g)
+	at := net.JoinHostPort(addr, "80")
+	serveTCP(t, g, at, tellPeer)
+	serveUDP6(t, g, at)
+	const gateway = "fd00::2"
+	for _, c := range []struct {
+		client
+		listen string
+		want   string // "": the client's own
+	}{
+		{client{"loopback", nil, "", "::1"}, "::1", gateway},
+		{client{"host's address", nil, "", "2001:db8:100::1"}, "::", ""},
+		{client{"remote", lab.Inet, "", "2001:db8:100::1"}, "2001:db8:100::1", ""},
+		{client{"loopback IPv4", nil, "", "127.0.0.1"}, "0.0.0.0", gateway},
+		{client{"remote IPv4", lab.Inet, "", "198.51.100.1"}, "::", gateway},
+	} {
+		for _, network := range []string{"tcp", "udp"} {
+			t.Run(network+" "+c.name, func(t *testing.T) {
+				_, port := forwardTo(t, path, network, c.listen, 0, addr, 80)
+				conn, err := c.dial(network, port)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				if network == "udp" {
+					conn.Write([]byte("who am I?"))
+				}
+				b := make([]byte, 100)
+				n, err := conn.Read(b)
+				want := conn.LocalAddr().String()
+				if c.want != "" {
+					_, p, _ := net.SplitHostPort(want)
+					want = net.JoinHostPort(c.want, p)
+				}
+				if err != nil || string(b[:n]) != want {
+					t.Errorf("seen as %q, %v; want %s", b[:n], err, want)
+				}
+			})
+		}
+	}
+}
+
+// guestAddr6 is the guest's own address in fd00::/64, once it may be used.
+func guestAddr6(t *testing.T, g *lab.Guest) (addr string) {
+	t.Helper()
+	prefix := netip.MustParsePrefix("fd00::/64")
+	await(t, "an IPv6 address of the guest", func() bool {
+		g.Do(func() error {
+			ifi, err := net.InterfaceByName("tap0")
+			if err != nil {
+				return err
+			}
+			addrs, err := ifi.Addrs()
+			for _, a := range addrs {
+				p, err := netip.ParsePrefix(a.String())
+				if err != nil || !prefix.Contains(p.Addr()) {
+					continue
+				}
+				l, err := net.Listen("tcp6", netip.AddrPortFrom(p.Addr(), 0).String())
+				if err != nil {
+					return err // tentative
+				}
+				l.Close()
+				addr = p.Addr().String()
+			}
+			return err
+		})
+		return addr != ""
+	})
+	return addr
+}
+
+// serveUDP6 tells clients of an IPv6 address in the guest who they are.
+func serveUDP6(t *testing.T, g *lab.Guest, at string) {
+	t.Helper()
+	var c net.PacketConn
+	if err := g.Do(func() (err error) {
+		c, err = net.ListenPacket("udp6", at)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	go func() {
+		b := make([]byte, 1<<16)
+		for {
+			_, from, err := c.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			fmt.Fprint(writerTo{c, from}, from)
+		}
+	}()
+}
+
+// writerTo sends to one address.
+type writerTo struct {
+	c  net.PacketConn
+	to net.Addr
+}
+
+func (w writerTo) Write(b []byte) (int, error) { return w.c.WriteTo(b, w.to) }
