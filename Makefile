@@ -84,17 +84,19 @@ cross:
 		GOOS=linux GOARCH=$$arch CGO_ENABLED=0 $(GO) vet ./ipc/... ./child || exit 1; \
 	done
 
-## generate: the Go code of ipc/slirp.proto, THIRD_PARTY_NOTICES
+## generate: the Go code of ipc/slirp.proto, docs/seccomp.md, THIRD_PARTY_NOTICES
 generate:
 	build/need.sh protoc=protobuf-compiler
 	ipc/generate.sh
 	build/notices.sh
+	$(GO) run ./seccomp/internal/gendoc >docs/seccomp.md
 
 ## check-generated: fail if those are stale
 check-generated:
 	build/need.sh protoc=protobuf-compiler
 	ipc/generate.sh --check
 	build/notices.sh --check
+	$(GO) run ./seccomp/internal/gendoc | cmp - docs/seccomp.md || { echo "docs/seccomp.md is stale: run make generate" >&2; exit 1; }
 
 ## vulncheck: known vulnerabilities in what we call
 vulncheck:
