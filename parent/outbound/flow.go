@@ -86,7 +86,7 @@ func (f *flow) HandleEvents(events uint32) {
 	case f.Started():
 		f.Flow.HandleEvents(events)
 	case f.phase.Load() == connecting && !f.nameserver && events&(poll.Out|poll.Err|poll.HUp) != 0:
-		f.tcp.connected(f)
+		f.tcp.connected(f, events)
 	}
 	// While the guest's handshake lasts: Start looks at everything.
 }

@@ -117,11 +117,22 @@ func (t *TCP) leaveLocked(f *flow) bool {
 	return true
 }
 
-// connected continues a flow whose connect(2) has ended.
-func (t *TCP) connected(f *flow) {
-	if t.take(f) {
-		t.settle(f, socketError(f.FD()))
+// connected continues a flow whose connect(2) has ended, if it has: an event
+// may come before, and says nothing then.
+func (t *TCP) connected(f *flow, events uint32) {
+	t.mu.Lock()
+	if f.waits != t.dialling {
+		t.mu.Unlock()
+		return // it has just made room for another one
 	}
+	errno := connectResult(f.FD(), events)
+	if errno == unix.EALREADY {
+		t.mu.Unlock()
+		return
+	}
+	f.unwaitLocked()
+	t.mu.Unlock()
+	t.settle(f, errno)
 }
 
 // take takes a flow out of those that wait for the host. From then on nobody
@@ -148,15 +159,6 @@ func (t *TCP) settle(f *flow, errno unix.Errno) {
 		t.refuse(f.id, f.syn, errno)
 		f.abandon()
 	}
-}
-
-// socketError is the error of a connect(2) that has ended.
-func socketError(fd int) unix.Errno {
-	v, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	if err != nil {
-		return errnoOf(err)
-	}
-	return unix.Errno(v)
 }
 
 // answer lets netstack answer the SYN: it calls handshake on a goroutine.
