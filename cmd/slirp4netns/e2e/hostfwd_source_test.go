@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"testing"
@@ -37,7 +38,9 @@ func TestHostfwdSource(t *testing.T) {
 		for _, c := range cases {
 			for _, network := range []string{"tcp", "udp"} {
 				t.Run(network+" "+c.name, func(t *testing.T) {
-					_, port := forward(t, path, network, c.listen, 0, 80)
+					id, port := forward(t, path, network, c.listen, 0, 80)
+					// A session that is left may have the next client's port.
+					defer askAPI(t, path, fmt.Sprintf(`{"execute":"remove_hostfwd","arguments":{"id":%d,"drain":false}}`, id))
 					conn, err := c.dial(network, port)
 					if err != nil {
 						t.Fatal(err)
