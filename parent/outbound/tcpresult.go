@@ -1,10 +1,9 @@
 package outbound
 
 import (
-	"encoding/binary"
-
 	"golang.org/x/sys/unix"
 
+	"github.com/slirp4netns-go/slirp4netns/parent/hostsock"
 	"github.com/slirp4netns-go/slirp4netns/parent/poll"
 )
 
@@ -46,21 +45,10 @@ func socketError(fd int) unix.Errno {
 
 // queuedError takes an error out of a socket's error queue; 0: there is none.
 func queuedError(fd int) unix.Errno {
-	var oob [256]byte // one sock_extended_err with an address
-	_, n, _, _, err := unix.Recvmsg(fd, nil, oob[:], unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
-	if err != nil {
+	var quote [1]byte // of the SYN, which is known
+	e, errno := hostsock.RecvErr(fd, quote[:])
+	if errno != 0 {
 		return 0
 	}
-	messages, err := unix.ParseSocketControlMessage(oob[:n])
-	if err != nil {
-		return 0
-	}
-	for _, m := range messages {
-		v4 := m.Header.Level == unix.SOL_IP && m.Header.Type == unix.IP_RECVERR
-		v6 := m.Header.Level == unix.SOL_IPV6 && m.Header.Type == unix.IPV6_RECVERR
-		if (v4 || v6) && len(m.Data) >= 4 {
-			return unix.Errno(binary.NativeEndian.Uint32(m.Data)) // ee_errno
-		}
-	}
-	return 0
+	return e.Errno
 }
