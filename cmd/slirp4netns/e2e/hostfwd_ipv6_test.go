@@ -18,11 +18,7 @@ func TestHostfwdSourceIPv6(t *testing.T) {
 	serveTCP(t, g, at, tellPeer)
 	serveUDP6(t, g, at)
 	const gateway = "fd00::2"
-	for _, c := range []struct {
-		client
-		listen string
-		want   string // "": the client's own
-	}{
+	for _, c := range []sourceCase{
 		{client{"loopback", nil, "", "::1"}, "::1", gateway},
 		{client{"host's address", nil, "", "2001:db8:100::1"}, "::", ""},
 		{client{"remote", lab.Inet, "", "2001:db8:100::1"}, "2001:db8:100::1", ""},
@@ -30,27 +26,7 @@ func TestHostfwdSourceIPv6(t *testing.T) {
 		{client{"remote IPv4", lab.Inet, "", "198.51.100.1"}, "::", gateway},
 	} {
 		for _, network := range []string{"tcp", "udp"} {
-			t.Run(network+" "+c.name, func(t *testing.T) {
-				_, port := forwardTo(t, path, network, c.listen, 0, addr, 80)
-				conn, err := c.dial(network, port)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer conn.Close()
-				if network == "udp" {
-					conn.Write([]byte("who am I?"))
-				}
-				b := make([]byte, 100)
-				n, err := conn.Read(b)
-				want := conn.LocalAddr().String()
-				if c.want != "" {
-					_, p, _ := net.SplitHostPort(want)
-					want = net.JoinHostPort(c.want, p)
-				}
-				if err != nil || string(b[:n]) != want {
-					t.Errorf("seen as %q, %v; want %s", b[:n], err, want)
-				}
-			})
+			t.Run(network+" "+c.name, func(t *testing.T) { c.check(t, path, network, addr) })
 		}
 	}
 }
