@@ -95,6 +95,9 @@ func report(err error, cfg *Config) int {
 	case errors.Is(err, errExit):
 		fmt.Fprintf(os.Stderr, "%v\ndo_slirp is exiting\n", errExit)
 		return 0
+	case errors.Is(err, dataplane.ErrTapGone) && cfg.TapName == "":
+		fmt.Fprintf(os.Stderr, "%s: the other end is gone, exiting\n", cfg.Target)
+		return 0
 	case errors.Is(err, dataplane.ErrTapGone):
 		fmt.Fprintf(os.Stderr, "%s is gone, deleted or with the network namespace of %s, exiting\n", cfg.TapName, cfg.Target)
 		return 0

@@ -12,6 +12,7 @@ import (
 	"github.com/slirp4netns-go/slirp4netns/ipc/tun"
 	"github.com/slirp4netns-go/slirp4netns/parent/api"
 	"github.com/slirp4netns-go/slirp4netns/parent/dataplane"
+	"github.com/slirp4netns-go/slirp4netns/parent/link"
 	"github.com/slirp4netns-go/slirp4netns/parent/sandbox"
 )
 
@@ -67,6 +68,7 @@ type process struct {
 type tapDevice struct {
 	fd       int
 	features tun.Features
+	wire     link.Wire // no TAP; nil: a TAP
 }
 
 // open is the first stage.
@@ -120,7 +122,7 @@ func (p *process) buildPlane() {
 func (p *process) attach(ctx context.Context) (tapDevice, error) {
 	switch p.cfg.Target.Kind {
 	case TargetTapFD:
-		return inheritedTap(p.cfg.Target.FD)
+		return inheritedTap(p.cfg.Target.FD, p.cfg.Gateway())
 	case TargetBESS:
 		return tapDevice{}, fmt.Errorf("--target-type=bess is not implemented yet")
 	}
@@ -138,7 +140,9 @@ func (p *process) serve(ctx context.Context, tap tapDevice) error {
 	if err := p.cfg.WriteBanner(os.Stdout); err != nil {
 		warn(err)
 	}
-	if err := p.plane.Start(tap.fd, tap.features); err != nil {
+	if tap.wire != nil {
+		p.plane.Connect(tap.wire)
+	} else if err := p.plane.Start(tap.fd, tap.features); err != nil {
 		return err
 	}
 	defer p.plane.Close()

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/slirp4netns-go/slirp4netns/ipc"
 	"github.com/slirp4netns-go/slirp4netns/ipc/tun"
+	"github.com/slirp4netns-go/slirp4netns/parent/framesock"
+	"github.com/slirp4netns-go/slirp4netns/parent/link"
 )
 
 // inspectWithin is inspect with an end: fd may be a file of a file system that
@@ -45,19 +48,24 @@ func inspect(fd int, reply *ipc.TapReply) (tapDevice, error) {
 		return tapDevice{}, fmt.Errorf("TAP with a header of %d bytes, want %d", f.VnetHdrLen, tun.VnetHdrLen)
 	}
 	f.Offload = reply.GetOffloads()
-	return tapDevice{fd, f}, unix.SetNonblock(fd, true)
+	return tapDevice{fd: fd, features: f}, unix.SetNonblock(fd, true)
 }
 
-// inheritedTap takes the TAP that the caller passed as a file descriptor. Its
-// offloads are left to the data plane to set: the kernel cannot be asked what
-// they are.
-func inheritedTap(fd int) (tapDevice, error) {
+// inheritedTap takes the TAP, or the socket, that the caller passed as a file
+// descriptor. A TAP's offloads are left to the data plane to set: the kernel
+// cannot be asked what they are.
+func inheritedTap(fd int, gateway netip.Addr) (tapDevice, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return tapDevice{}, fmt.Errorf("tapfd %d: %w", fd, err)
 	}
 	if st.Mode&unix.S_IFMT == unix.S_IFSOCK {
-		return tapDevice{}, fmt.Errorf("tapfd %d: sockets are not implemented yet", fd)
+		name := fmt.Sprintf("tapfd %d", fd)
+		pair, err := framesock.Open(fd, name, link.Announcement(gateway))
+		if err != nil {
+			return tapDevice{}, fmt.Errorf("%s: %w", name, err)
+		}
+		return tapDevice{fd: fd, wire: pair}, nil
 	}
 	f, err := tun.Inspect(fd)
 	if errors.Is(err, tun.ErrNotTAP) {
@@ -66,5 +74,5 @@ func inheritedTap(fd int) (tapDevice, error) {
 	if err != nil {
 		return tapDevice{}, err
 	}
-	return tapDevice{fd, f}, unix.SetNonblock(fd, true)
+	return tapDevice{fd: fd, features: f}, unix.SetNonblock(fd, true)
 }

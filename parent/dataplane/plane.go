@@ -140,9 +140,23 @@ func (p *Plane) Start(fd int, f tun.Features) error {
 	if err := p.link.Open(fd, f); err != nil {
 		return err
 	}
-	p.started = true
 	f.Offload = p.link.Offload()
 	p.features.Store(&f)
+	p.run()
+	return nil
+}
+
+// Connect is Start with a device that is no TAP, which the Plane owns from then
+// on.
+func (p *Plane) Connect(w link.Wire) {
+	p.link.Connect(w)
+	p.features.Store(&tun.Features{Name: w.Name()})
+	p.run()
+}
+
+// run runs all parts.
+func (p *Plane) run() {
+	p.started = true
 	if p.ipv6 != nil {
 		p.ipv6.router.Start()
 	}
@@ -155,7 +169,6 @@ func (p *Plane) Start(fd int, f tun.Features) error {
 		}
 		p.ended <- err
 	}()
-	return nil
 }
 
 // Wait returns when ctx is done (nil) or when a part of the Plane has ended.

@@ -85,7 +85,8 @@ type Endpoint struct {
 	// Set by Open, before the first packet.
 	fd      int
 	file    *os.File
-	vnetLen int // bytes of virtio-net header; 0: none
+	wire    Wire // nil: there is fd
+	vnetLen int  // bytes of virtio-net header; 0: none
 	gso     bool
 	offload uint32 // effective TUNSETOFFLOAD bits
 	neigh   *neighbours
@@ -142,8 +143,7 @@ func (e *Endpoint) Open(fd int, f tun.Features) error {
 	return nil
 }
 
-// deviceMAC asks a TAP for the Ethernet address of its interface. A socket has
-// none.
+// deviceMAC asks a TAP for the Ethernet address of its interface.
 func deviceMAC(fd int) (MAC, bool) {
 	ifr, err := unix.NewIfreq("x")
 	if err != nil {
@@ -220,13 +220,18 @@ func (e *Endpoint) SetOnCloseAction(func()) {}
 
 // Close implements stack.LinkEndpoint: it ends Run and closes the device.
 func (e *Endpoint) Close() {
-	if e.file != nil {
-		e.closed.Store(true)
-		// Whoever is writing finishes first, and nobody writes from then
-		// on: the number may be another's soon.
-		e.life.Lock()
-		//lint:ignore SA2001 that was the wait
-		e.life.Unlock()
-		e.file.Close()
+	if e.file == nil && e.wire == nil {
+		return
 	}
+	e.closed.Store(true)
+	// Whoever is writing finishes first, and nobody writes from then on: the
+	// number may be another's soon.
+	e.life.Lock()
+	//lint:ignore SA2001 that was the wait
+	e.life.Unlock()
+	if e.wire != nil {
+		e.wire.Close()
+		return
+	}
+	e.file.Close()
 }

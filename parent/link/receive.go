@@ -36,6 +36,10 @@ const turn = 32
 
 // Run reads frames until the device is gone (ErrGone) or Close (nil).
 func (e *Endpoint) Run() error {
+	if e.wire != nil {
+		r := reader{e: e}
+		return e.wire.Run(r.frame)
+	}
 	rc, err := e.file.SyscallConn()
 	if err != nil {
 		return fmt.Errorf("link: %w", err)
@@ -79,7 +83,7 @@ func (e *Endpoint) Run() error {
 // reader is the state of the goroutine that reads.
 type reader struct {
 	e    *Endpoint
-	view *buffer.View // viewSize bytes; the IP packet is read into it
+	view *buffer.View // viewSize bytes; the IP packet is read into it. nil: not ours
 	head [vnetMax + ethLen]byte
 }
 
@@ -109,16 +113,29 @@ func (r *reader) receive(n int) {
 	if e.vnetLen != 0 {
 		h.decode(r.head[:])
 	}
-	eth := r.head[e.vnetLen:]
+	r.handle(r.head[e.vnetLen:], &h, r.view.AsSlice()[:n])
+}
+
+// frame handles a frame of a Wire.
+func (r *reader) frame(f []byte) {
+	if len(f) <= ethLen {
+		r.e.stats.Malformed.Add(1)
+		return
+	}
+	r.handle(f, &VnetHdr{}, f[ethLen:])
+}
+
+// handle handles a frame with its header, eth, and what follows it, b.
+func (r *reader) handle(eth []byte, h *VnetHdr, b []byte) {
+	e := r.e
 	from := MAC(eth[6:12])
-	b := r.view.AsSlice()[:n]
 	switch binary.BigEndian.Uint16(eth[12:]) {
 	case etherARP:
 		e.answerARP(b, from)
 	case etherIPv4:
-		r.receiveIPv4(b, from, &h)
+		r.receiveIPv4(b, from, h)
 	case etherIPv6:
-		r.receiveIPv6(b, from, &h)
+		r.receiveIPv6(b, from, h)
 	default:
 		e.stats.Unsupported.Add(1)
 	}
@@ -168,10 +185,11 @@ func (r *reader) receiveIPv4(b []byte, from MAC, h *VnetHdr) {
 	r.deliver(header.IPv4ProtocolNumber, b)
 }
 
-// deliver gives the packet at the start of the view to netstack.
+// deliver gives the packet, which is at the start of the view if there is one,
+// to netstack.
 func (r *reader) deliver(proto tcpip.NetworkProtocolNumber, b []byte) {
 	var v *buffer.View
-	if len(b) <= copyLimit {
+	if len(b) <= copyLimit || r.view == nil {
 		v = buffer.NewViewWithData(b)
 	} else {
 		v = r.view

@@ -3,6 +3,7 @@ package link
 import (
 	"encoding/binary"
 	"net/netip"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -18,6 +19,35 @@ const maxIovecs = 20
 
 // frameHead is where a frame's virtio-net and Ethernet headers are built.
 type frameHead [vnetMax + ethLen]byte
+
+// outgoing is what a frame is gathered in. It would be on the stack if a Wire
+// were not free to keep it.
+type outgoing struct {
+	head frameHead
+	iov  [maxIovecs]unix.Iovec
+}
+
+var outgoings = sync.Pool{New: func() any { return new(outgoing) }}
+
+// set makes b the piece i.
+func (o *outgoing) set(i int, b []byte) {
+	o.iov[i].Base = &b[0]
+	o.iov[i].SetLen(len(b))
+}
+
+// write writes the first n pieces, and gives o back.
+func (o *outgoing) write(e *Endpoint, n int) bool {
+	ok := e.writev(o.iov[:n])
+	o.release(n)
+	return ok
+}
+
+// release gives o back, with nothing in it that could be kept from the garbage
+// collector.
+func (o *outgoing) release(n int) {
+	clear(o.iov[:n])
+	outgoings.Put(o)
+}
 
 // WritePackets implements stack.LinkEndpoint. It may be called on several
 // goroutines at once.
@@ -47,8 +77,7 @@ func (e *Endpoint) writePacket(pkt *stack.PacketBuffer) bool {
 			h.SegSize = gso.MSS
 		}
 	}
-	var iov [maxIovecs]unix.Iovec
-	var head frameHead
+	o := outgoings.Get().(*outgoing)
 	list, offset := pkt.AsViewList()
 	i, size := 1, 0
 	var first []byte
@@ -64,20 +93,20 @@ func (e *Endpoint) writePacket(pkt *stack.PacketBuffer) bool {
 			first = b
 		}
 		if i == maxIovecs {
+			o.release(i)
 			return e.writeFlat(pkt, &h)
 		}
-		iov[i].Base = &b[0]
-		iov[i].SetLen(len(b))
+		o.set(i, b)
 		size += len(b)
 		i++
 	}
-	n := e.fillHead(&head, &h, first)
+	n := e.fillHead(&o.head, &h, first)
 	if n == 0 {
+		o.release(i)
 		return false
 	}
-	iov[0].Base = &head[0]
-	iov[0].SetLen(n)
-	if !e.writev(iov[:i]) {
+	o.set(0, o.head[:n])
+	if !o.write(e, i) {
 		return false
 	}
 	e.stats.ToGuest.count(first, size)
@@ -95,23 +124,20 @@ func (e *Endpoint) writeFlat(pkt *stack.PacketBuffer, h *VnetHdr) bool {
 // the payload need not be copied. A false result means that the TAP did not
 // take it.
 func (e *Endpoint) Send(h *VnetHdr, hdr, payload []byte) bool {
-	var head frameHead
-	n := e.fillHead(&head, h, hdr)
+	o := outgoings.Get().(*outgoing)
+	n := e.fillHead(&o.head, h, hdr)
 	if n == 0 {
+		o.release(0)
 		return false
 	}
-	var iov [3]unix.Iovec
-	iov[0].Base = &head[0]
-	iov[0].SetLen(n)
-	iov[1].Base = &hdr[0]
-	iov[1].SetLen(len(hdr))
-	pieces := iov[:2]
+	o.set(0, o.head[:n])
+	o.set(1, hdr)
+	pieces := 2
 	if len(payload) > 0 {
-		iov[2].Base = &payload[0]
-		iov[2].SetLen(len(payload))
-		pieces = iov[:]
+		o.set(2, payload)
+		pieces = 3
 	}
-	if !e.writev(pieces) {
+	if !o.write(e, pieces) {
 		return false
 	}
 	e.stats.ToGuest.count(hdr, len(hdr)+len(payload))
@@ -149,16 +175,15 @@ func (e *Endpoint) fillHead(head *frameHead, h *VnetHdr, ip []byte) int {
 
 // sendRaw writes a whole Ethernet frame.
 func (e *Endpoint) sendRaw(frame []byte) bool {
-	var head [vnetMax]byte
-	var iov [2]unix.Iovec
-	iov[1].Base = &frame[0]
-	iov[1].SetLen(len(frame))
-	if e.vnetLen == 0 {
-		return e.writev(iov[1:])
+	o := outgoings.Get().(*outgoing)
+	n := 0
+	if e.vnetLen != 0 {
+		clear(o.head[:e.vnetLen])
+		o.set(0, o.head[:e.vnetLen])
+		n = 1
 	}
-	iov[0].Base = &head[0]
-	iov[0].SetLen(e.vnetLen)
-	return e.writev(iov[:])
+	o.set(n, frame)
+	return o.write(e, n+1)
 }
 
 // writev writes one frame. A TAP takes it at once or not at all.
@@ -166,6 +191,13 @@ func (e *Endpoint) writev(iov []unix.Iovec) bool {
 	e.life.RLock()
 	defer e.life.RUnlock()
 	if e.closed.Load() {
+		return false
+	}
+	if e.wire != nil {
+		if e.wire.Send(iov) {
+			return true
+		}
+		e.stats.WriteDropped.Add(1)
 		return false
 	}
 	for {

@@ -109,3 +109,57 @@ func TestWorkerRunsEachScheduledTask(t *testing.T) {
 	<-done
 	w.Schedule(&tasks[0]) // after Close it is dropped
 }
+
+// A Level registration tells again what was not dealt with, and Modify changes
+// what it tells.
+func TestPollerLevel(t *testing.T) {
+	p, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run() }()
+	a, b := pair(t)
+	got := make(chan uint32)
+	next := func() uint32 {
+		t.Helper()
+		select {
+		case e := <-got:
+			return e
+		case <-time.After(5 * time.Second):
+			t.Fatal("no event")
+			return 0
+		}
+	}
+	tok, err := p.Add(a, In|Level, handlerFunc(func(e uint32) { got <- e }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.Write(b, []byte("x"))
+	for range 3 {
+		if e := next(); e != In {
+			t.Errorf("events %#x, want In", e)
+		}
+	}
+	if err := p.Modify(a, tok, Out|Level); err != nil {
+		t.Error(err)
+	}
+	next() // perhaps one from before
+	for range 3 {
+		if e := next(); e != Out {
+			t.Errorf("events %#x, want Out", e)
+		}
+	}
+	p.Remove(a, tok)
+	if err := p.Modify(a, tok, In); err != nil {
+		t.Errorf("Modify after Remove: %v", err)
+	}
+	go func() {
+		for range got { // one may be on its way
+		}
+	}()
+	p.Close()
+	if err := <-ended; err != nil {
+		t.Errorf("Run after Close: %v", err)
+	}
+}

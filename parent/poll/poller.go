@@ -16,6 +16,10 @@ const (
 	Err   = unix.EPOLLERR
 	HUp   = unix.EPOLLHUP
 	RdHUp = unix.EPOLLRDHUP
+
+	// Level, among the events of a registration, has the Handler told as long
+	// as they last, and not only when they begin.
+	Level = 1 << 24
 )
 
 // batch is how many events one epoll_wait(2) may return.
@@ -66,7 +70,16 @@ func New() (*Poller, error) {
 	return &Poller{epfd: epfd, file: os.NewFile(uintptr(epfd), "epoll")}, nil
 }
 
-// Add watches fd, edge-triggered, for events. The handler may be called before
+// epollEvent is what is asked of the kernel.
+func epollEvent(events uint32, index, gen int32) unix.EpollEvent {
+	ev := unix.EpollEvent{Events: events &^ Level, Fd: index, Pad: gen}
+	if events&Level == 0 {
+		ev.Events |= unix.EPOLLET
+	}
+	return ev
+}
+
+// Add watches fd, edge-triggered unless Level is among them, for events. The handler may be called before
 // Add returns.
 func (p *Poller) Add(fd int, events uint32, h Handler) (Token, error) {
 	p.mu.Lock()
@@ -82,13 +95,27 @@ func (p *Poller) Add(fd int, events uint32, h Handler) (Token, error) {
 	s := &p.slots[i]
 	s.gen++
 	s.handler = h
-	ev := unix.EpollEvent{Events: events | unix.EPOLLET, Fd: i, Pad: s.gen}
+	ev := epollEvent(events, i, s.gen)
 	if err := unix.EpollCtl(p.epfd, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
 		s.handler = nil
 		p.free = append(p.free, i)
 		return Token{}, fmt.Errorf("epoll_ctl(ADD, %d): %w", fd, err)
 	}
 	return Token{index: i + 1, gen: s.gen}, nil
+}
+
+// Modify changes what fd, which is registered as t, is watched for.
+func (p *Poller) Modify(fd int, t Token, events uint32) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t.index == 0 || p.slots[t.index-1].gen != t.gen || p.slots[t.index-1].handler == nil {
+		return nil // it has ended
+	}
+	ev := epollEvent(events, t.index-1, t.gen)
+	if err := unix.EpollCtl(p.epfd, unix.EPOLL_CTL_MOD, fd, &ev); err != nil {
+		return fmt.Errorf("epoll_ctl(MOD, %d): %w", fd, err)
+	}
+	return nil
 }
 
 // Remove ends a registration. The caller closes fd afterwards; no event is
@@ -139,6 +166,9 @@ func (p *Poller) Run() error {
 				return true
 			case n == 0:
 				return false // park until the instance is readable again
+			}
+			if p.closed.Load() {
+				return true // Close waits for this, and events may not end
 			}
 			for i := range events[:n] {
 				if h := p.handler(&events[i]); h != nil {
