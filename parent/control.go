@@ -1,57 +1,37 @@
 package parent
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 
 	"github.com/slirp4netns-go/slirp4netns/parent/api"
 	"github.com/slirp4netns-go/slirp4netns/parent/dataplane"
-	"github.com/slirp4netns-go/slirp4netns/parent/sandbox"
 )
 
-// listen makes the control socket. It is done before the host's files go out
-// of sight, and before much else: requests wait until they can be answered.
+// listen makes the sockets that have files. It is done before the host's files
+// go out of sight, and before much else: clients wait until they can be
+// answered.
 func (p *process) listen() error {
-	if p.cfg.APISocket == "" {
-		return nil
+	if p.cfg.APISocket != "" {
+		var err error
+		if p.socket, err = api.Listen(p.cfg.APISocket, p.cfg.APISocketMode); err != nil {
+			return err
+		}
+		p.files = append(p.files, &hostFile{what: "API socket", path: p.cfg.APISocket, remove: p.socket.Remove})
 	}
-	var err error
-	p.socket, err = api.Listen(p.cfg.APISocket, p.cfg.APISocketMode)
-	return err
+	if p.cfg.Target.Kind == TargetBESS {
+		return p.listenPeers()
+	}
+	return nil
 }
 
-// keepRemover makes sure that unlisten works from inside the sandbox.
-func (p *process) keepRemover() error {
-	if p.socket == nil {
-		return nil
-	}
-	var err error
-	p.remover, err = sandbox.NewRemover(p.cfg.APISocket)
-	if errors.Is(err, sandbox.ErrNotRemovable) {
-		warn(fmt.Errorf("API socket %w", err))
-		return nil
-	}
-	return err
-}
-
-// unlisten closes the control socket and removes its file.
+// unlisten closes what listen made, and removes the files.
 func (p *process) unlisten() {
-	if p.socket == nil {
-		return
+	if p.socket != nil {
+		p.socket.Close()
 	}
-	p.socket.Close()
-	var err error
-	switch {
-	case p.remover != nil:
-		err = p.remover.Remove()
-	case !p.cfg.Sandbox:
-		err = p.socket.Remove()
-	}
-	if err != nil {
-		warn(err)
-	}
+	p.removeFiles()
 }
 
 // control answers requests until the function that it returns is called, which

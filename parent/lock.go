@@ -27,7 +27,7 @@ func notLocked(err error) error { return &lockError{err, "create_sandbox"} }
 // it is what seccomp.Rules lists.
 func (p *process) lock() error {
 	if !p.cfg.Sandbox {
-		if err := relinquish(p.cfg.APISocket); err != nil {
+		if err := relinquish(p.files); err != nil {
 			return err
 		}
 	}
@@ -38,28 +38,30 @@ func (p *process) lock() error {
 		warn(fmt.Errorf("WARNING: --enable-seccomp: there are no rules for %s, continuing without it", runtime.GOARCH))
 		return nil
 	}
-	rules := seccomp.Rules(seccomp.Options{PID: os.Getpid(), Directory: p.socketDirectory()})
+	rules := seccomp.Rules(seccomp.Options{PID: os.Getpid(), Directories: p.socketDirectories()})
 	if err := seccomp.Install(rules, p.cfg.SeccompAction); err != nil {
 		return &lockError{err, "enable_seccomp"}
 	}
 	return nil
 }
 
-// socketDirectory is that of the control socket, as seccomp.Options has it.
-func (p *process) socketDirectory() int {
-	switch {
-	case p.remover != nil:
-		return p.remover.Directory()
-	case p.cfg.APISocket != "" && !p.cfg.Sandbox:
-		return unix.AT_FDCWD
+// socketDirectories are those of our sockets, as seccomp.Options has them.
+func (p *process) socketDirectories() (fds []int) {
+	if len(p.files) > 0 && !p.cfg.Sandbox {
+		return []int{unix.AT_FDCWD}
 	}
-	return seccomp.NoDirectory
+	for _, f := range p.files {
+		if f.remover != nil {
+			fds = append(fds, f.remover.Directory())
+		}
+	}
+	return fds
 }
 
 // relinquish leaves root the capabilities for ports below 1024 and for raw
 // pings, and those without which he could not read resolv.conf again or remove
-// the control socket. Others have none; for them it sets no_new_privs.
-func relinquish(apiSocket string) error {
+// the sockets' files. Others have none; for them it sets no_new_privs.
+func relinquish(files []*hostFile) error {
 	keep := sandbox.NewSet(unix.CAP_NET_BIND_SERVICE, unix.CAP_NET_RAW)
 	has, err := sandbox.Permitted()
 	if err != nil {
@@ -67,7 +69,7 @@ func relinquish(apiSocket string) error {
 	}
 	if has&^keep != 0 {
 		var more sandbox.Set
-		if err := sandbox.Try(keep, func() { more = forFiles(apiSocket) }); err != nil {
+		if err := sandbox.Try(keep, func() { more = forFiles(files) }); err != nil {
 			return err
 		}
 		keep |= more
@@ -76,7 +78,7 @@ func relinquish(apiSocket string) error {
 }
 
 // forFiles finds out which capabilities our files take.
-func forFiles(apiSocket string) sandbox.Set {
+func forFiles(files []*hostFile) sandbox.Set {
 	var caps sandbox.Set
 	if fd, err := unix.Open(resolvConf, unix.O_RDONLY|unix.O_CLOEXEC, 0); err == nil {
 		unix.Close(fd)
@@ -84,8 +86,10 @@ func forFiles(apiSocket string) sandbox.Set {
 		caps |= sandbox.NewSet(unix.CAP_DAC_READ_SEARCH)
 	}
 	const entries = unix.W_OK | unix.X_OK
-	if apiSocket != "" && unix.Faccessat2(unix.AT_FDCWD, filepath.Dir(apiSocket), entries, unix.AT_EACCESS) != nil {
-		caps |= sandbox.NewSet(unix.CAP_DAC_OVERRIDE)
+	for _, f := range files {
+		if unix.Faccessat2(unix.AT_FDCWD, filepath.Dir(f.path), entries, unix.AT_EACCESS) != nil {
+			caps |= sandbox.NewSet(unix.CAP_DAC_OVERRIDE)
+		}
 	}
 	return caps
 }

@@ -49,10 +49,10 @@ func (p *process) run(ctx context.Context) error {
 	if err := p.open(); err != nil {
 		return &setupError{err}
 	}
+	defer p.unlisten()
 	if err := p.listen(); err != nil {
 		return err
 	}
-	defer p.unlisten()
 	p.buildPlane()
 	return p.carry(ctx)
 }
@@ -63,7 +63,9 @@ func (p *process) carry(ctx context.Context) error {
 	if err != nil {
 		return &setupError{err}
 	}
-	fmt.Fprintf(os.Stderr, "received tapfd=%d\n", tap.fd)
+	if p.sw == nil {
+		fmt.Fprintf(os.Stderr, "received tapfd=%d\n", tap.fd)
+	}
 	return p.serve(ctx, tap)
 }
 

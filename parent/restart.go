@@ -131,11 +131,11 @@ func (p *process) resume(ctx context.Context, s *state) error {
 	if err := p.death.restore(); err != nil {
 		return &setupError{err}
 	}
+	defer p.unlisten()
 	if err := p.listen(); err != nil {
 		return err
 	}
-	defer p.unlisten()
-	if err := p.keepRemover(); err != nil {
+	if err := p.keepRemovers(); err != nil {
 		return notLocked(err)
 	}
 	p.buildPlane()

@@ -13,7 +13,7 @@ import (
 	"github.com/slirp4netns-go/slirp4netns/parent/api"
 	"github.com/slirp4netns-go/slirp4netns/parent/dataplane"
 	"github.com/slirp4netns-go/slirp4netns/parent/link"
-	"github.com/slirp4netns-go/slirp4netns/parent/sandbox"
+	"github.com/slirp4netns-go/slirp4netns/parent/vswitch"
 )
 
 // process is one run of slirp4netns. Its stages, in order:
@@ -54,10 +54,11 @@ type process struct {
 	target     int           // pidfd of the process that we serve; -1: not watched
 	child      *door.Process // to be reaped; nil: none
 	sockets    ipc.Sockets   // to the child
-	// remover removes the control socket from inside the sandbox.
-	remover *sandbox.Remover
 
-	socket *api.Socket // nil: none
+	files  []*hostFile     // that we made
+	socket *api.Socket     // nil: none
+	peers  int             // the listening socket of --target-type=bess
+	sw     *vswitch.Switch // nil: none
 
 	plane    *dataplane.Plane
 	planeErr error
@@ -124,7 +125,7 @@ func (p *process) attach(ctx context.Context) (tapDevice, error) {
 	case TargetTapFD:
 		return inheritedTap(p.cfg.Target.FD, p.cfg.Gateway())
 	case TargetBESS:
-		return tapDevice{}, fmt.Errorf("--target-type=bess is not implemented yet")
+		return p.newSwitch()
 	}
 	defer p.namespaces.close()
 	return p.makeTap(ctx)
@@ -159,14 +160,6 @@ func (p *process) serve(ctx context.Context, tap tapDevice) error {
 	if err := p.lock(); err != nil {
 		return err
 	}
-	if p.mute {
-		warn(fmt.Errorf("ready-fd %d: %w", p.cfg.ReadyFD, unix.EBADF))
-	}
-	if p.readyFD >= 0 {
-		if err := notifyReady(p.readyFD); err != nil {
-			warn(err)
-		}
-	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	if p.hungUp {
@@ -178,10 +171,26 @@ func (p *process) serve(ctx context.Context, tap tapDevice) error {
 	if p.target >= 0 {
 		go watchTarget(p.target, cancel)
 	}
+	if err := p.awaitPeer(ctx); err != nil {
+		return err
+	}
+	p.ready()
 	if err := p.plane.Wait(ctx); err != nil {
 		return err
 	}
 	return context.Cause(ctx)
+}
+
+// ready tells the caller that all is up.
+func (p *process) ready() {
+	if p.mute {
+		warn(fmt.Errorf("ready-fd %d: %w", p.cfg.ReadyFD, unix.EBADF))
+	}
+	if p.readyFD >= 0 {
+		if err := notifyReady(p.readyFD); err != nil {
+			warn(err)
+		}
+	}
 }
 
 // dataplane is the part of the configuration that the data plane needs.

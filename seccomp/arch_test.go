@@ -56,7 +56,7 @@ func TestRuntimeEverywhere(t *testing.T) {
 		}
 		t.Run(a, func(t *testing.T) {
 			allowed := make(map[string]bool)
-			for _, r := range Rules(Options{PID: testPID, Directory: NoDirectory}) {
+			for _, r := range Rules(Options{PID: testPID, Directories: nil}) {
 				if r.on(a) {
 					allowed[r.Call] = true
 				}

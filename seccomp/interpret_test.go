@@ -71,7 +71,7 @@ func (m machine) call(name string, args ...uintptr) Action {
 
 // TestDangerousCallsAreDenied is the same table as the victim's.
 func TestDangerousCallsAreDenied(t *testing.T) {
-	m := interpret(t, Options{PID: testPID, Directory: dangerous.Directory}, Kill)
+	m := interpret(t, Options{PID: testPID, Directories: []int{dangerous.Directory}}, Kill)
 	for _, c := range dangerous.All() {
 		if got := m.run(auditArch, uint32(c.Nr), c.Args); got != Kill {
 			t.Errorf("%s: %#x, want %#x", c.Name, got, Kill)
@@ -83,7 +83,7 @@ func TestDangerousCallsAreDenied(t *testing.T) {
 const all = ^uintptr(0)
 
 func TestAllowedCalls(t *testing.T) {
-	m := interpret(t, Options{PID: testPID, Directory: 9}, Kill)
+	m := interpret(t, Options{PID: testPID, Directories: []int{9}}, Kill)
 	const cwd = ^uintptr(99) // AT_FDCWD
 	type call struct {
 		name string
@@ -143,7 +143,7 @@ func TestActions(t *testing.T) {
 		{Log, Log, Errno},
 		{trap, trap, trap},
 	} {
-		m := interpret(t, Options{PID: testPID, Directory: NoDirectory}, c.deny)
+		m := interpret(t, Options{PID: testPID, Directories: nil}, c.deny)
 		if got := m.run(auditArch, execve, none); got != c.own {
 			t.Errorf("%#x: execve: %#x, want %#x", c.deny, got, c.own)
 		}
@@ -163,21 +163,22 @@ func TestActions(t *testing.T) {
 }
 
 // TestDirectory: without one, nothing can be unlinked; without a sandbox the
-// control socket is removed by its path.
+// files of sockets are removed by their paths.
 func TestDirectory(t *testing.T) {
 	cwd := ^uintptr(99)
 	for _, c := range []struct {
-		directory int
-		arg       uintptr
-		want      Action
+		directories []int
+		arg         uintptr
+		want        Action
 	}{
-		{NoDirectory, cwd, Kill}, {NoDirectory, all, Kill}, {NoDirectory, 9, Kill},
-		{9, 9, allow}, {9, 8, Kill}, {9, cwd, Kill},
-		{int(unix.AT_FDCWD), cwd, allow}, {int(unix.AT_FDCWD), 9, Kill},
+		{nil, cwd, Kill}, {nil, all, Kill}, {nil, 9, Kill},
+		{[]int{9}, 9, allow}, {[]int{9}, 8, Kill}, {[]int{9}, cwd, Kill},
+		{[]int{7, 9}, 7, allow}, {[]int{7, 9}, 9, allow}, {[]int{7, 9}, 8, Kill},
+		{[]int{unix.AT_FDCWD}, cwd, allow}, {[]int{unix.AT_FDCWD}, 9, Kill},
 	} {
-		m := interpret(t, Options{PID: testPID, Directory: c.directory}, Kill)
+		m := interpret(t, Options{PID: testPID, Directories: c.directories}, Kill)
 		if got := m.call("unlinkat", c.arg, 0, 0); got != c.want {
-			t.Errorf("directory %d: unlinkat(%#x): %#x, want %#x", c.directory, c.arg, got, c.want)
+			t.Errorf("directories %v: unlinkat(%#x): %#x, want %#x", c.directories, c.arg, got, c.want)
 		}
 	}
 }

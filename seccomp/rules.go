@@ -10,13 +10,10 @@ import (
 type Options struct {
 	// PID is the process's own: signals may be sent to nobody else.
 	PID int
-	// Directory is the descriptor by which the control socket is removed at the
-	// end; -1: there is none; unix.AT_FDCWD: by its path, outside of a sandbox.
-	Directory int
+	// Directories are the descriptors by which the files of sockets are removed
+	// at the end; unix.AT_FDCWD: by their paths, outside of a sandbox.
+	Directories []int
 }
-
-// NoDirectory says that nothing is to be removed.
-const NoDirectory = -1
 
 // Rules are all rules, for all architectures. Those of calls that are made for
 // each packet come first.
@@ -60,7 +57,7 @@ func sockets() []Rule {
 		{Call: "connect", Why: "connections of the guest; resolvers"},
 		{Call: "bind", Why: "forwarded ports, the outbound address"},
 		{Call: "listen", Why: "forwarded ports"},
-		{Call: "accept4", Why: "forwarded ports and the control socket"},
+		{Call: "accept4", Why: "forwarded ports, the control socket, and peers of --target-type=bess"},
 		{Call: "shutdown", Why: "the end of one direction"},
 		{Call: "getsockname", Why: "the address that a socket was given"},
 		{Call: "getpeername", Why: "the address of a client"},
@@ -127,15 +124,19 @@ func files(o Options) []Rule {
 		{Call: "dup3", When: either(1, value{"to 0", 0}, value{"to 1", 1}, value{"to 2", 2}),
 			Why: "a ready-fd that is a standard descriptor is replaced after use"},
 	}
-	if o.Directory == NoDirectory {
+	var unlink []Condition
+	for _, fd := range o.Directories {
+		dir := when("a socket's directory", is(0, fd))
+		for i := range rules {
+			switch rules[i].Call {
+			case "newfstatat", "fstatat64":
+				rules[i].When = append(slices.Clone(rules[i].When), dir)
+			}
+		}
+		unlink = append(unlink, when(dir.Text, dir.Args[0], is(2, 0)))
+	}
+	if unlink == nil {
 		return rules
 	}
-	dir := when("the control socket's directory", is(0, o.Directory), is(2, 0))
-	for i := range rules {
-		switch rules[i].Call {
-		case "newfstatat", "fstatat64":
-			rules[i].When = append(rules[i].When, when(dir.Text, is(0, o.Directory)))
-		}
-	}
-	return append(rules, Rule{Call: "unlinkat", When: []Condition{dir}, Why: "the control socket, at the end"})
+	return append(rules, Rule{Call: "unlinkat", When: unlink, Why: "the files of sockets, at the end"})
 }

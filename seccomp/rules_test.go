@@ -13,7 +13,7 @@ var architectures = []string{"amd64", "arm64", "arm", "riscv64", "ppc64le", "s39
 // TestRules: each call has one rule on each architecture, and a reason.
 func TestRules(t *testing.T) {
 	seen := make(map[[2]string]bool)
-	for _, r := range Rules(Options{PID: testPID, Directory: 9}) {
+	for _, r := range Rules(Options{PID: testPID, Directories: []int{9}}) {
 		if r.Why == "" {
 			t.Errorf("%s: no reason", r.Call)
 		}
@@ -43,7 +43,7 @@ func TestRules(t *testing.T) {
 // TestNoNumberIsIdle: a number that no rule uses is one too many.
 func TestNoNumberIsIdle(t *testing.T) {
 	used := make(map[string]bool)
-	for _, r := range Rules(Options{PID: testPID, Directory: 9}) {
+	for _, r := range Rules(Options{PID: testPID, Directories: []int{9}}) {
 		if r.on(arch) {
 			used[r.Call] = true
 		}
@@ -58,8 +58,8 @@ func TestNoNumberIsIdle(t *testing.T) {
 // TestOneBitMatters changes, in a call that is allowed, each bit of each
 // argument that a condition looks at. No other condition may hold by chance.
 func TestOneBitMatters(t *testing.T) {
-	m := interpret(t, Options{PID: testPID, Directory: 9}, Kill)
-	for _, r := range Rules(Options{PID: testPID, Directory: 9}) {
+	m := interpret(t, Options{PID: testPID, Directories: []int{9}}, Kill)
+	for _, r := range Rules(Options{PID: testPID, Directories: []int{9}}) {
 		if !r.on(arch) {
 			continue
 		}
@@ -103,7 +103,7 @@ func holdsAny(r *Rule, args [6]uintptr) bool {
 // TestProgram: the kernel takes 4096 instructions (BPF_MAXINSNS), and what is
 // done for each packet is decided early.
 func TestProgram(t *testing.T) {
-	program, err := Assemble(Rules(Options{PID: testPID, Directory: 9}), Kill)
+	program, err := Assemble(Rules(Options{PID: testPID, Directories: []int{9}}), Kill)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,9 @@ type Outbound struct {
 	Interface string     // not empty: follow this interface's address
 }
 
+// Addrs are the IPv4 addresses that are ours. The gateway is the first.
+func (c *Config) Addrs() []netip.Addr { return []netip.Addr{c.Gateway, c.Nameserver} }
+
 // Config is what the data plane needs to know, and no more: no namespace, no
 // process, no path but resolv.conf's.
 type Config struct {

@@ -28,8 +28,8 @@ func (c *Config) linkLocal6() []netip.Addr {
 	return []netip.Addr{Router6, nameserverLocal6}
 }
 
-// addrs6 are all IPv6 addresses that are ours.
-func (c *Config) addrs6() []netip.Addr {
+// Addrs6 are all IPv6 addresses that are ours.
+func (c *Config) Addrs6() []netip.Addr {
 	if !c.EnableIPv6 {
 		return nil
 	}
@@ -61,7 +61,7 @@ func newIPv6(cfg Config, sender *datagram.Sender) *ipv6 {
 	return &ipv6{
 		sender: sender,
 		router: ndp.New(ndp.Config{
-			Addrs: cfg.addrs6(), MAC: link.RouterMAC6,
+			Addrs: cfg.Addrs6(), MAC: link.RouterMAC6,
 			Prefix: cfg.Network6, MTU: cfg.MTU, Nameserver: nameserver,
 			Send: sender.ICMPv6,
 		}),

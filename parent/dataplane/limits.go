@@ -22,6 +22,9 @@ const (
 	mostForwarded = 16384
 	// mostClients is for those of the control socket: some 12 KiB each.
 	mostClients = 256
+	// mostPeers is for those of the switch. Each may have half a MiB of
+	// frames waiting.
+	mostPeers = 128
 )
 
 // limitsOf shares out n descriptors.
@@ -46,6 +49,13 @@ func Clients() int { return clients(descriptors()) }
 func clients(n uint64) int {
 	n -= min(n, reserved)
 	return int(max(1, min(n/8, mostClients)))
+}
+
+// Peers is how many peers of the switch there may be at once.
+func Peers() int {
+	n := descriptors()
+	n -= min(n, reserved)
+	return int(max(1, min(n/8, mostPeers)))
 }
 
 // descriptors is how many file descriptors this process may have

@@ -71,9 +71,9 @@ func New(cfg Config) (*Plane, error) {
 	}
 	p.link = link.New(link.Config{
 		MTU:     cfg.MTU,
-		Addrs:   []netip.Addr{cfg.Gateway, cfg.Nameserver},
+		Addrs:   cfg.Addrs(),
 		IPv6:    cfg.EnableIPv6,
-		Addrs6:  cfg.addrs6(),
+		Addrs6:  cfg.Addrs6(),
 		Receive: p.receive,
 	})
 	if p.stack, err = newStack(p.link, &cfg); err != nil {

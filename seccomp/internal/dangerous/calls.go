@@ -137,7 +137,7 @@ func files() []Call {
 	return append(all, Call{"openat from a descriptor", unix.SYS_OPENAT, args(99, nowhere)})
 }
 
-// Directory is the descriptor that seccomp.Options has to be given.
+// Directory is the descriptor that seccomp.Options.Directories has to have.
 const Directory = 98
 
 // Calls for sockets that are not the data plane's.

@@ -29,7 +29,7 @@ process with a control socket.
 func main() {
 	var b strings.Builder
 	b.WriteString(head)
-	for _, r := range seccomp.Rules(seccomp.Options{PID: 1, Directory: 3}) {
+	for _, r := range seccomp.Rules(seccomp.Options{PID: 1, Directories: []int{3}}) {
 		var when []string
 		for _, c := range r.When {
 			when = append(when, c.Text)

@@ -68,7 +68,7 @@ func run(action, what string, args []string) error {
 	if action == "none" {
 		return do()
 	}
-	rules := seccomp.Rules(seccomp.Options{PID: os.Getpid(), Directory: dangerous.Directory})
+	rules := seccomp.Rules(seccomp.Options{PID: os.Getpid(), Directories: []int{dangerous.Directory}})
 	if err := seccomp.Install(rules, deny); err != nil {
 		return err
 	}
