@@ -1,8 +1,6 @@
 package dns
 
 import (
-	"bufio"
-	"bytes"
 	"net/netip"
 	"strings"
 )
@@ -21,8 +19,8 @@ type resolvConf struct {
 // domain lines the last one counts.
 func parse(b []byte) resolvConf {
 	var c resolvConf
-	for s := bufio.NewScanner(bytes.NewReader(b)); s.Scan(); {
-		f := strings.Fields(s.Text())
+	for line := range strings.Lines(string(b)) {
+		f := strings.Fields(line)
 		if len(f) < 2 {
 			continue
 		}

@@ -2,6 +2,7 @@ package dns
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -27,6 +28,7 @@ func TestParse(t *testing.T) {
 		{"rubbish", "nameserver\nnameserver localhost\nnameserver 300.1.1.1\n", []string{"127.0.0.1", "::1"}, nil},
 		{"empty", "", []string{"127.0.0.1", "::1"}, nil},
 		{"v4-mapped", "nameserver ::ffff:192.0.2.1\n", []string{"192.0.2.1"}, nil},
+		{"a long line before", strings.Repeat("x", 1<<17) + "\nnameserver 192.0.2.1", []string{"192.0.2.1"}, nil},
 		{"search", "search a.test b.test\nnameserver 192.0.2.1", []string{"192.0.2.1"}, []string{"a.test", "b.test"}},
 		{"the last one counts", "search a.test b.test\ndomain c.test d.test\nnameserver 192.0.2.1", []string{"192.0.2.1"}, []string{"c.test"}},
 	} {
