@@ -7,6 +7,8 @@ BINDIR    ?= $(PREFIX)/bin
 LIBEXECDIR ?= $(PREFIX)/libexec/slirp4netns
 MANDIR    ?= $(PREFIX)/share/man
 ROUNDS    ?= 5
+FUZZTIME  ?= 5m
+FUZZ      ?= .
 
 ARCHES := amd64 arm64 arm riscv64 ppc64le s390x
 
@@ -28,7 +30,7 @@ NEED_TEST  := $(NEED_LAB) slirp4netns=slirp4netns strace=strace git=git gcc=gcc 
 NEED_BENCH := $(NEED_LAB) slirp4netns=slirp4netns iperf3=iperf3
 
 .NOTPARALLEL:
-.PHONY: all build help demo test bench lint unit-race cross generate check-generated vulncheck install man clean need-go
+.PHONY: all build help demo test bench fuzz lint unit-race cross generate check-generated vulncheck install man clean need-go
 
 all: build
 
@@ -55,6 +57,7 @@ test: need-go
 	$(MAKE) --no-print-directory check-generated
 	$(MAKE) --no-print-directory cross
 	$(MAKE) --no-print-directory unit-race
+	$(MAKE) --no-print-directory fuzz FUZZTIME=2000x
 	CGO_ENABLED=0 $(GO) test -count=1 -p 1 -timeout 15m ./...
 
 # The tests below cmd/ run built programs: there is nothing of theirs in the
@@ -68,6 +71,10 @@ bench: need-go
 	$(MAKE) --no-print-directory build
 	CGO_ENABLED=0 $(GO) build -o bin/lab/bench ./cmd/slirp4netns/e2e/bench
 	bin/lab/bench -rounds $(ROUNDS) -out docs
+
+## fuzz: each fuzz target for FUZZTIME (5m, or 1000x), or those that match FUZZ
+fuzz: need-go
+	build/fuzz.sh $(FUZZTIME) '$(FUZZ)'
 
 ## lint: gofmt, our own rules, go vet, staticcheck
 lint:

@@ -3,8 +3,13 @@ package main
 import (
 	"fmt"
 	"io"
+	"net/netip"
 	"strings"
 	"testing"
+
+	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/slirp4netns-go/slirp4netns/parent/dns"
 )
 
 func TestNameserverOptions(t *testing.T) {
@@ -56,4 +61,34 @@ func nameserverOf(args []string) string {
 		return err.Error()
 	}
 	return fmt.Sprint(p.DNS.Servers, p.DNS.NoLoopback, p.DNS.HostNames)
+}
+
+// FuzzHostName: a name that --host-name takes can be asked for, and has an
+// answer.
+func FuzzHostName(f *testing.F) {
+	for _, s := range []string{"host.containers.internal", "gw.", "_x-1", "a..b", ".", strings.Repeat("x.", 127) + "y", "k\u212a"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if !isHostName(s) {
+			return
+		}
+		name, err := dnsmessage.NewName(strings.ToUpper(strings.TrimSuffix(s, ".")) + ".")
+		if err != nil {
+			t.Fatalf("%q: %v", s, err)
+		}
+		q := dnsmessage.Message{Questions: []dnsmessage.Question{{Name: name, Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET}}}
+		b, err := q.Pack()
+		if err != nil {
+			t.Fatalf("%q: %v", s, err)
+		}
+		answer, ok := dns.NewNames([]string{s}, netip.MustParseAddr("10.0.2.2")).Answer(b)
+		if !ok {
+			t.Fatalf("%q: no answer", s)
+		}
+		var m dnsmessage.Message
+		if err := m.Unpack(answer); err != nil || len(m.Answers) != 1 {
+			t.Fatalf("%q: %v, %v", s, m, err)
+		}
+	})
 }

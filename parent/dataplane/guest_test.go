@@ -27,6 +27,7 @@ var (
 	gateway    = netip.MustParseAddr("10.0.2.2")
 	nameserver = netip.MustParseAddr("10.0.2.3")
 	guestAddr  = netip.MustParseAddr("10.0.2.100")
+	guestAddr6 = netip.MustParseAddr("fd00::100")
 )
 
 const testMTU = 1500

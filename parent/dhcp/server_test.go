@@ -380,36 +380,3 @@ func TestStrangeMessages(t *testing.T) {
 		t.Errorf("want the search list left out: %v", m.Options)
 	}
 }
-
-// FuzzHandle: no message of the guest does harm, and each reply can be read.
-func FuzzHandle(f *testing.F) {
-	for _, c := range []client{
-		{id: 1, kind: discover}, {id: 1, kind: ask, wanted: "10.0.2.15", server: self}, {id: 2, kind: ask, current: "10.0.2.16"},
-		{id: 1, kind: decline, wanted: "10.0.2.15"}, {id: 1, kind: release, current: "10.0.2.15"}, {id: 3, kind: inform, current: "10.0.2.100"}, {id: 4},
-	} {
-		f.Add(c.message().ToBytes(), client{id: 5, kind: discover}.message().ToBytes())
-	}
-	f.Fuzz(func(t *testing.T, first, second []byte) {
-		s := New(Config{
-			Network: netip.MustParsePrefix("10.0.2.0/24"), Gateway: netip.MustParseAddr(self), Nameserver: netip.MustParseAddr("10.0.2.3"),
-			First: netip.MustParseAddr("10.0.2.15"), MTU: 65520, Search: func() []string { return []string{"a.test"} },
-		})
-		for _, b := range [][]byte{first, second, first} {
-			reply, to, ok := s.Handle(b)
-			if !ok {
-				continue
-			}
-			m, err := dhcpv4.FromBytes(reply)
-			if err != nil || len(reply) != replySize || !to.Addr().Is4() {
-				t.Fatalf("%d bytes to %v: %v", len(reply), to, err)
-			}
-			a := address(m.YourIPAddr)
-			if a.IsValid() && !s.pool.contains(a) {
-				t.Errorf("%v is not the server's to give", a)
-			}
-		}
-		if len(s.pool.byAddr) > 3 {
-			t.Errorf("%d leases after three messages", len(s.pool.byAddr))
-		}
-	})
-}

@@ -38,8 +38,10 @@ func newHarness(t testing.TB, vnetLen int) *harness {
 	t.Helper()
 	h := &harness{}
 	e := New(Config{
-		MTU:   1500,
-		Addrs: []netip.Addr{netip.MustParseAddr("10.0.2.2"), netip.MustParseAddr("10.0.2.3")},
+		MTU:    1500,
+		Addrs:  []netip.Addr{netip.MustParseAddr("10.0.2.2"), netip.MustParseAddr("10.0.2.3")},
+		IPv6:   true,
+		Addrs6: []netip.Addr{netip.MustParseAddr("fe80::2"), netip.MustParseAddr("fd00::2"), netip.MustParseAddr("fd00::3")},
 		Receive: func(p Packet) bool {
 			if p.Proto == header.TCPProtocolNumber {
 				return false
@@ -226,23 +228,4 @@ func TestNeighbours(t *testing.T) {
 	if len(n.table) != maxNeighbours || len(n.order) != maxNeighbours {
 		t.Errorf("%d entries, %d in order; want %d", len(n.table), len(n.order), maxNeighbours)
 	}
-}
-
-// FuzzReceive: no frame of the guest may make us panic.
-func FuzzReceive(f *testing.F) {
-	f.Add(uint8(0), ethernet(etherIPv4, packet(header.UDPProtocolNumber, udp("x"))))
-	f.Add(uint8(1), ethernet(etherARP, make([]byte, 28)))
-	f.Add(uint8(5), ethernet(etherIPv4, packet(header.TCPProtocolNumber, make([]byte, 20))))
-	f.Add(uint8(3), []byte{})
-	plain, vnet := newHarness(f, 0), newHarness(f, 10)
-	f.Fuzz(func(t *testing.T, flags uint8, frame []byte) {
-		if len(frame) > viewSize {
-			return
-		}
-		v := VnetHdr{NeedsCsum: flags&1 != 0, DataValid: flags&2 != 0, GSO: flags >> 2}
-		for _, h := range []*harness{plain, vnet} {
-			h.get(v, frame)
-			h.taken, h.netstack.packets = nil, nil
-		}
-	})
 }
