@@ -9,6 +9,7 @@ MANDIR    ?= $(PREFIX)/share/man
 ROUNDS    ?= 5
 FUZZTIME  ?= 5m
 FUZZ      ?= .
+SOAK      ?= 2m
 
 ARCHES := amd64 arm64 arm riscv64 ppc64le s390x
 
@@ -26,11 +27,11 @@ TOOL    := $(GO) tool -modfile=tools.mod
 NEED_LAB   := curl=curl ping=iputils-ping ip=iproute2 nsenter=util-linux unshare=util-linux
 NEED_TEST  := $(NEED_LAB) slirp4netns=slirp4netns strace=strace git=git gcc=gcc musl-gcc=musl-tools ndisc6=ndisc6 rdisc6=ndisc6 \
 	traceroute=traceroute mtr=mtr-tiny socat=socat dig=dnsutils dhclient=isc-dhcp-client dhcpcd=dhcpcd-base nc=netcat-openbsd tcpdump=tcpdump \
-	busybox=busybox-static ss=iproute2 nft=nftables /usr/include/stdio.h=libc6-dev protoc=protobuf-compiler qemu-s390x-static=qemu-user-static
+	busybox=busybox-static iperf3=iperf3 ss=iproute2 nft=nftables /usr/include/stdio.h=libc6-dev protoc=protobuf-compiler qemu-s390x-static=qemu-user-static
 NEED_BENCH := $(NEED_LAB) slirp4netns=slirp4netns iperf3=iperf3
 
 .NOTPARALLEL:
-.PHONY: all build help demo test bench fuzz lint unit-race cross generate check-generated vulncheck install man clean need-go
+.PHONY: all build help demo test soak bench fuzz lint unit-race cross generate check-generated vulncheck install man clean need-go
 
 all: build
 
@@ -64,6 +65,12 @@ test: need-go
 # process of the test for the race detector to see.
 unit-race:
 	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 15m $$($(GO) list ./... | grep -v '^$(MODULE)/cmd/')
+
+## soak: what has to hold for long, for longer than in test (SOAK=2m)
+soak: need-go
+	build/need.sh $(NEED_TEST)
+	$(MAKE) --no-print-directory build
+	CGO_ENABLED=0 SLIRP4NETNS_SOAK=$(SOAK) $(GO) test -count=1 -timeout 60m ./cmd/slirp4netns/e2e -run 'JoinAndLeave'
 
 ## bench: ours against the C program in one run, into docs/benchmarks.* (ROUNDS=n)
 bench: need-go

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -221,29 +220,3 @@ func TestBESSSocket(t *testing.T) {
 		t.Error("the file is left behind after SIGTERM")
 	}
 }
-
-// TestBESSPeers: eight guests with a kernel each, and each reaches every other
-// and the internet.
-func TestBESSPeers(t *testing.T) {
-	b, first := startBESS(t, "--enable-sandbox", "--enable-seccomp")
-	const peers = 8
-	guests := make([]*lab.Guest, peers)
-	for i := range guests {
-		if i > 0 {
-			first = b.peer(t)
-		}
-		guests[i] = lab.NewGuest(t, lab.GuestOptions{})
-		guests[i].Bridge(t, first, 1500, netip.MustParsePrefix(besspeer(i)+"/24"))
-	}
-	for i, g := range guests {
-		checkReachesHost(t, g)
-		for j := range guests {
-			if i != j {
-				g.Run(t, commandTimeout, "ping", "-q", "-c1", "-W2", besspeer(j))
-			}
-		}
-	}
-}
-
-// besspeer is the address of a peer.
-func besspeer(i int) string { return fmt.Sprintf("10.0.2.%d", 100+i) }

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"fmt"
 	"io"
 	"net/netip"
 	"os"
@@ -53,9 +54,9 @@ type Bridge struct {
 	both      sync.WaitGroup
 }
 
-// Bridge makes tap0 in the guest, with an address and a default route unless
-// addr is the zero Prefix, and connects it to sock, which it owns. It ends with
-// the test.
+// Bridge makes tap0 in the guest and connects it to sock, which it owns. Unless
+// addr is the zero Prefix, tap0 has that address, an Ethernet address that
+// follows from it, and a default route. It ends with the test.
 func (g *Guest) Bridge(t T, sock *os.File, mtu int, addr netip.Prefix) *Bridge {
 	t.Helper()
 	var fd int
@@ -72,7 +73,12 @@ func (g *Guest) Bridge(t T, sock *os.File, mtu int, addr netip.Prefix) *Bridge {
 	}); err != nil {
 		t.Fatalf("bridge: %v", err)
 	}
-	g.Run(t, bridgeTimeout, "ip", "link", "set", "tap0", "mtu", strconv.Itoa(mtu), "up")
+	link := []string{"link", "set", "tap0", "mtu", strconv.Itoa(mtu), "up"}
+	if addr.IsValid() {
+		a := addr.Addr().As4()
+		link = append(link, "address", fmt.Sprintf("02:00:%02x:%02x:%02x:%02x", a[0], a[1], a[2], a[3]))
+	}
+	g.Run(t, bridgeTimeout, "ip", link...)
 	if addr.IsValid() {
 		g.Run(t, bridgeTimeout, "ip", "addr", "add", addr.String(), "dev", "tap0")
 		gateway := addr.Masked().Addr().Next().Next()
