@@ -149,6 +149,7 @@ func (p *Plane) Start(fd int, f tun.Features) error {
 // Connect is Start with a device that is no TAP, which the Plane owns from then
 // on.
 func (p *Plane) Connect(w link.Wire) {
+	limitWindow(p.stack)
 	p.link.Connect(w)
 	p.features.Store(&tun.Features{Name: w.Name()})
 	p.run()

@@ -82,6 +82,17 @@ func newStack(ep stack.LinkEndpoint, cfg *Config) (*stack.Stack, error) {
 	return s, nil
 }
 
+// wireWindow is the size in bytes of what a connection may have on its way to
+// a guest that has no TAP: what waits for such a guest is bounded, and has to
+// hold several connections.
+const wireWindow = 512 << 10
+
+// limitWindow sets it for connections to come.
+func limitWindow(s *stack.Stack) {
+	opt := tcpip.TCPSendBufferSizeRangeOption{Min: tcp.MinBufferSize, Default: wireWindow, Max: wireWindow}
+	s.SetTransportProtocolOption(tcp.ProtocolNumber, &opt)
+}
+
 // addAddress gives s an address, the source of the errors that netstack finds
 // itself.
 func addAddress(s *stack.Stack, a netip.Prefix) error {

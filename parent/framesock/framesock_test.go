@@ -6,6 +6,7 @@ import (
 	"errors"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -125,7 +126,7 @@ func TestSend(t *testing.T) {
 			e := newEnd(t, typ)
 			var taken []uint32
 			refused := 0
-			for i := range uint32(3000) {
+			for i := range uint32(9000) {
 				if e.Send(pieces(frame(14+int(i)%1500+1, i))) {
 					taken = append(taken, i)
 				} else {
@@ -250,30 +251,72 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// The queue is a ring of bytes: what goes in comes out, whatever the sizes.
+// What goes into a queue comes out, whatever the sizes, up to the bounds.
 func TestQueue(t *testing.T) {
-	q := new(queue)
+	q, s := new(queue), new(sender)
 	var in []uint32
 	next := uint32(0)
 	size := func(i uint32) int { return 20 + int(i*7919)%9000 }
-	for round := range 2000 {
+	for round := range 3000 {
 		for range round % 50 {
 			if q.push(pieces(frame(size(next), next))) {
 				in = append(in, next)
 			}
 			next++
 		}
-		for range min(round%47, q.n) {
-			b := q.at(0)
-			if got := binary.BigEndian.Uint32(b); got != in[0] || len(b) != size(got) {
-				t.Fatalf("round %d: frame %d of %d bytes, want %d of %d", round, got, len(b), in[0], size(in[0]))
+		n := min(round%17, q.fill(s))
+		for i := range n {
+			b := unsafe.Slice(s.iov[i].Base, s.iov[i].Len)
+			if got := binary.BigEndian.Uint32(b); got != in[i] || len(b) != size(got) {
+				t.Fatalf("round %d: frame %d of %d bytes, want %d of %d", round, got, len(b), in[i], size(in[i]))
 			}
-			q.drop(1)
-			in = in[1:]
 		}
+		q.drop(n)
+		in = in[n:]
 	}
-	if q.n != len(in) || q.n < 20 {
-		t.Errorf("%d frames wait, want %d", q.n, len(in))
+	if q.chunks != maxChunks || shared.Load() != maxChunks-ownChunks {
+		t.Errorf("%d chunks, %d of them shared", q.chunks, shared.Load())
+	}
+	for len(in) > 0 {
+		n := q.fill(s)
+		if n == 0 {
+			t.Fatalf("%d frames are lost", len(in))
+		}
+		q.drop(n)
+		in = in[n:]
+	}
+	if !q.empty() || q.chunks != 0 || shared.Load() != 0 {
+		t.Errorf("%d chunks are left, %d shared", q.chunks, shared.Load())
+	}
+}
+
+// However many peers are stuck, each other has room of its own.
+func TestQueueShare(t *testing.T) {
+	var stuck [10]queue
+	fill := func(q *queue) (n int) {
+		for q.push(pieces(frame(1514, 0))) {
+			n++
+		}
+		return n
+	}
+	total := 0
+	for i := range stuck {
+		fill(&stuck[i])
+		total += stuck[i].chunks
+	}
+	if want := sharedChunks + ownChunks*len(stuck); total != want {
+		t.Errorf("%d chunks in all, want %d", total, want)
+	}
+	var q queue
+	if n := fill(&q); n < ownChunks*chunkSize/1600 {
+		t.Errorf("room for %d frames", n)
+	}
+	q.clear()
+	for i := range stuck {
+		stuck[i].clear()
+	}
+	if shared.Load() != 0 {
+		t.Errorf("%d chunks are shared", shared.Load())
 	}
 }
 

@@ -40,7 +40,7 @@ type Socket struct {
 	mu     sync.Mutex
 	fd     int // guarded by mu; -1 once it is closed
 	token  poll.Token
-	queue  *queue // guarded by mu; nil: nothing waits
+	queue  queue  // guarded by mu
 	failed bool   // guarded by mu: the other end takes no more
 	out    sender // guarded by mu
 }
@@ -138,12 +138,11 @@ func (s *Socket) Send(frame []unix.Iovec) bool {
 	if s.fd < 0 || s.failed {
 		return false
 	}
-	if s.queue == nil {
+	if s.queue.empty() {
 		switch errno := send(s.fd, frame); errno {
 		case 0:
 			return true
 		case unix.EAGAIN:
-			s.queue = queues.Get().(*queue)
 			if s.poller.Modify(s.fd, s.token, writing) != nil {
 				s.failed = true
 			}
@@ -167,7 +166,7 @@ func (s *Socket) Probe(frame []byte) {
 	iov[0].SetLen(len(frame))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.fd < 0 || s.queue != nil {
+	if s.fd < 0 || !s.queue.empty() {
 		return
 	}
 	if errno := send(s.fd, iov[:]); errno != 0 && errno != unix.EAGAIN {
@@ -196,15 +195,11 @@ func (s *Socket) refused(errno unix.Errno) {
 func (s *Socket) flush() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.fd < 0 || s.failed || s.queue == nil {
+	if s.fd < 0 || s.failed || s.queue.empty() {
 		return
 	}
-	for s.queue.n > 0 {
-		n := min(s.queue.n, batch)
-		for i := range n {
-			s.out.add(i, s.queue.at(i))
-		}
-		sent, errno := s.out.send(s.fd, n)
+	for !s.queue.empty() {
+		sent, errno := s.out.send(s.fd, s.queue.fill(&s.out))
 		if errno == unix.EAGAIN {
 			return
 		}
@@ -217,8 +212,6 @@ func (s *Socket) flush() {
 		}
 		s.queue.drop(sent)
 	}
-	queues.Put(s.queue)
-	s.queue = nil
 	if s.poller.Modify(s.fd, s.token, reading) != nil {
 		s.failed = true
 	}
@@ -257,9 +250,5 @@ func (s *Socket) Close() {
 	s.poller.Remove(s.fd, s.token)
 	unix.Close(s.fd)
 	s.fd = -1
-	if s.queue != nil {
-		s.queue.drop(s.queue.n)
-		queues.Put(s.queue)
-		s.queue = nil
-	}
+	s.queue.clear()
 }

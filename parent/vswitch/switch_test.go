@@ -261,7 +261,7 @@ func TestSlowPeer(t *testing.T) {
 	three.send(broadcast, "and I")
 	one.want("and I")
 	big := string(make([]byte, 1400))
-	for range 5000 {
+	for range 10_000 {
 		one.send(mac(2), big)
 	}
 	start := time.Now()

@@ -33,13 +33,15 @@ func peerAddr(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 2, byte(
 func TestBESSAllPairs(t *testing.T) {
 	b, file := startBESS(t, bothLocks...)
 	guests := make([]*lab.Guest, peers)
+	servers := make([]*guestProgram, peers)
+	served := make([]int, peers)
 	for i := range guests {
 		if i > 0 {
-			file = b.peer(t)
+			file = b.Peer(t)
 		}
 		guests[i] = lab.NewGuest(t, lab.GuestOptions{})
 		guests[i].Bridge(t, file, 1500, netip.PrefixFrom(peerAddr(i), 24))
-		startInGuest(t, guests[i], "iperf3", "-s", "--forceflush").want("Server listening", 1)
+		servers[i] = startInGuest(t, guests[i], "iperf3", "-s", "--forceflush")
 	}
 	for i, g := range guests {
 		checkReachesHost(t, g)
@@ -52,6 +54,9 @@ func TestBESSAllPairs(t *testing.T) {
 	for round := range peers - 1 {
 		var all sync.WaitGroup
 		for _, pair := range roundRobin(round) {
+			// A server takes one client at a time, and says when.
+			served[pair[1]]++
+			servers[pair[1]].want("Server listening", served[pair[1]])
 			all.Go(func() {
 				from, to := guests[pair[0]], peerAddr(pair[1])
 				if out, status := guestOutput(t, from, "iperf3", "-c", to.String(), "-n", "8M"); status != 0 {
@@ -197,7 +202,7 @@ func TestBESSJoinAndLeave(t *testing.T) {
 			m.bridge.Close()
 			m.bridge = nil
 		} else {
-			join(m, b.peer(t))
+			join(m, b.Peer(t))
 			if c, err := m.guest.Dial("tcp4", "10.0.2.2:8000", commandTimeout); err != nil {
 				t.Errorf("%v does not reach the host: %v", m.addr, err)
 			} else {

@@ -15,52 +15,15 @@ import (
 	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
 )
 
-// bess is a running slirp4netns --target-type=bess.
-type bess struct {
-	*lab.Slirp
-	path string
-}
-
-// startBESS starts one, and returns its first peer, without which it would not
-// be ready.
-func startBESS(t *testing.T, args ...string) (*bess, *os.File) {
+// startBESS starts a slirp4netns --target-type=bess, and returns its first peer.
+func startBESS(t *testing.T, args ...string) (*lab.BESS, *os.File) {
 	t.Helper()
-	path := filepath.Join(lab.TempDir(t, user), "bess.sock")
-	first := make(chan *os.File, 1)
-	go func() { first <- dialWhenThere(path) }()
-	s := lab.StartSlirp(t, lab.SlirpOptions{UID: user, Args: append(args[:len(args):len(args)], "--target-type=bess", path)})
-	file := <-first
-	if file == nil {
-		t.Fatalf("%s cannot be connected to", path)
-	}
-	t.Cleanup(func() { file.Close() })
-	return &bess{s, path}, file
+	return lab.StartBESS(t, lab.SlirpOptions{UID: user, Args: args})
 }
 
-// dialWhenThere waits for the socket's file, as User Mode Linux's starters do.
-func dialWhenThere(path string) *os.File {
-	for deadline := time.Now().Add(commandTimeout); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if file, err := lab.DialFrames(path); err == nil {
-			return file
-		}
-	}
-	return nil
-}
-
-// peer connects another peer.
-func (b *bess) peer(t *testing.T) *os.File {
-	t.Helper()
-	file, err := lab.DialFrames(b.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { file.Close() })
-	return file
-}
-
-// gone tells whether the socket's file was removed.
-func (b *bess) gone() bool {
-	_, err := os.Lstat(b.path)
+// gone tells whether a file was removed.
+func gone(path string) bool {
+	_, err := os.Lstat(path)
 	return errors.Is(err, fs.ErrNotExist)
 }
 
@@ -72,14 +35,14 @@ func TestBESS(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b, first := startBESS(t, args...)
-			if st, err := os.Stat(b.path); err != nil || st.Mode().Perm() != 0o600 {
+			if st, err := os.Stat(b.Path); err != nil || st.Mode().Perm() != 0o600 {
 				t.Errorf("%v, %v: want mode 0600", st.Mode(), err)
 			}
 			if args != nil {
 				checkLocked(t, b.Process.Pid)
 			}
 			one := newStation(t, first, "10.0.2.100")
-			two := newStation(t, b.peer(t), "10.0.2.101")
+			two := newStation(t, b.Peer(t), "10.0.2.101")
 			for range 2 {
 				for _, s := range []*station{one, two} {
 					if mac := s.resolve("10.0.2.2"); mac != gatewayMAC {
@@ -96,12 +59,12 @@ func TestBESS(t *testing.T) {
 			first.Close()
 			two.file.Close()
 			checkIdle(t, b.Process.Pid)
-			three := newStation(t, b.peer(t), "10.0.2.102")
+			three := newStation(t, b.Peer(t), "10.0.2.102")
 			three.resolve("10.0.2.3")
 			three.handshake("10.0.2.2", lab.HostHTTPPort)
 			b.Stop()
-			if !b.gone() {
-				t.Errorf("%s is left behind", b.path)
+			if !gone(b.Path) {
+				t.Errorf("%s is left behind", b.Path)
 			}
 		})
 	}
@@ -111,7 +74,7 @@ func TestBESS(t *testing.T) {
 func TestBESSSpoofing(t *testing.T) {
 	b, first := startBESS(t, "--enable-ipv6")
 	victim := newStation(t, first, "10.0.2.100")
-	thief := newStation(t, b.peer(t), "10.0.2.101")
+	thief := newStation(t, b.Peer(t), "10.0.2.101")
 	victim.resolve("10.0.2.2")
 	gateway := netip.MustParseAddr("10.0.2.2")
 	for _, f := range [][]byte{
@@ -176,8 +139,8 @@ func TestBESSReady(t *testing.T) {
 			if err := cmd.Wait(); err != nil {
 				t.Errorf("after its exit-fd: %v\n%s", err, log.String())
 			}
-			if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("%s: %v, want it removed", path, err)
+			if !gone(path) {
+				t.Errorf("%s is left behind", path)
 			}
 		})
 	}
@@ -196,7 +159,7 @@ func TestBESSSocket(t *testing.T) {
 	b, _ := startBESS(t)
 	for path, want := range map[string]string{
 		file:                               "left alone",
-		b.path:                             "somebody listens there already",
+		b.Path:                             "somebody listens there already",
 		filepath.Join(dir, "nowhere", "x"): "bind: No such file or directory",
 		strings.Repeat("x", 108):           "the specified BESS socket path is too long (>= 108)",
 	} {
@@ -207,16 +170,16 @@ func TestBESSSocket(t *testing.T) {
 	// One that nobody listens on any more is replaced.
 	b.Process.Kill()
 	b.Wait(endTimeout)
-	if b.gone() {
+	if gone(b.Path) {
 		t.Fatal("killed, and the file is gone")
 	}
 	peer := make(chan *os.File, 1)
-	go func() { peer <- dialWhenThere(b.path) }()
-	s := lab.StartSlirp(t, lab.SlirpOptions{UID: user, Args: []string{"--target-type=bess", b.path}})
+	go func() { peer <- lab.DialWhenThere(b.Path) }()
+	s := lab.StartSlirp(t, lab.SlirpOptions{UID: user, Args: []string{"--target-type=bess", b.Path}})
 	(<-peer).Close()
 	s.Process.Signal(unix.SIGTERM)
 	s.Wait(endTimeout)
-	if !b.gone() {
+	if !gone(b.Path) {
 		t.Error("the file is left behind after SIGTERM")
 	}
 }

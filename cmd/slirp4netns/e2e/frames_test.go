@@ -23,12 +23,13 @@ type station struct {
 	file *os.File
 	mac  [6]byte
 	addr netip.Addr
+	buf  []byte
 }
 
 func newStation(t *testing.T, file *os.File, addr string) *station {
 	a := netip.MustParseAddr(addr)
 	b := a.As4()
-	return &station{t, file, [6]byte{2, 0, b[0], b[1], b[2], b[3]}, a}
+	return &station{t, file, [6]byte{2, 0, b[0], b[1], b[2], b[3]}, a, make([]byte, 1<<17)}
 }
 
 // send sends a message, which may be no frame.
@@ -50,18 +51,18 @@ func (s *station) want(what string, is func(frame []byte) bool) []byte {
 	return f
 }
 
-// await is want within a time; nil: it did not come.
+// await is want within a time; nil: it did not come. The frame is good until the
+// next one is waited for.
 func (s *station) await(within time.Duration, is func(frame []byte) bool) []byte {
 	s.t.Helper()
 	s.file.SetReadDeadline(time.Now().Add(within))
-	b := make([]byte, 1<<17)
 	for {
-		n, err := s.file.Read(b)
+		n, err := s.file.Read(s.buf)
 		if err != nil {
 			return nil
 		}
-		if n >= 14 && is(b[:n]) {
-			return b[:n]
+		if n >= 14 && is(s.buf[:n]) {
+			return s.buf[:n]
 		}
 	}
 }
@@ -165,6 +166,15 @@ func (s *station) discover() netip.Addr {
 	})
 	a, _ := netip.AddrFromSlice(offer.YourIPAddr.To4())
 	return a
+}
+
+// echo is an echo request with size bytes of payload.
+func (s *station) echo(to string, size int) []byte {
+	b := make([]byte, header.ICMPv4MinimumSize+size)
+	h := header.ICMPv4(b)
+	h.SetType(header.ICMPv4Echo)
+	h.SetChecksum(^checksum.Checksum(b, 0))
+	return s.ethernet(gatewayMAC, protoIPv4, ipv4(header.ICMPv4ProtocolNumber, s.addr, netip.MustParseAddr(to), b))
 }
 
 // nonsense is what is no frame, or one that nobody can make anything of.

@@ -69,7 +69,7 @@ func TestUML(t *testing.T) {
 	}
 	b, first := startBESS(t, bothLocks...)
 	first.Close()
-	said := bootUML(t, b.path, fmt.Sprintf(umlInit, umlSize))
+	said := bootUML(t, b.Path, fmt.Sprintf(umlInit, umlSize))
 	for _, line := range []string{
 		"static ping", "static page " + lab.HostPage, "down " + down + "  -\n", "up " + up + "\n",
 		"dhcp address 10.0.2.15/24\n", "dhcp ping", "dhcp page " + lab.HostPage, "dhcp name " + lab.InetPage,

@@ -61,6 +61,9 @@ func measure(p *lab.Program, o options) *result {
 				if round%2 == 1 {
 					which = len(programs) - 1 - i
 				}
+				if row.oursOnly && which != 0 {
+					continue
+				}
 				start := time.Now()
 				samples := row.measure(b, programs[which].binary)
 				r.add(row, which, samples)

@@ -54,13 +54,16 @@ func drawRow(b *strings.Builder, e *entry, y int, top float64) {
 	fmt.Fprintf(b, `<text x="%d" y="%d" fill="#666666" font-size="11">%s, %s</text>`+"\n", plotMargin, y+28, e.Unit, better)
 	scale := float64(plotWidth-labelWidth-valueWidth) / top
 	for i, s := range []summary{e.Go, e.C} {
+		if len(s.Samples) == 0 {
+			continue
+		}
 		at := y + i*(barHeight+2)
 		middle := float64(at) + barHeight/2.0
 		fmt.Fprintf(b, `<rect x="%d" y="%d" width="%.1f" height="%d" fill="%s"/>`+"\n", labelWidth, at, s.Median*scale, barHeight, plotColours[i])
 		fmt.Fprintf(b, `<line x1="%.1f" y1="%.1f" x2="%.1f" y2="%.1[2]f" stroke="#222222"/>`+"\n",
 			labelWidth+s.Min*scale, middle, labelWidth+s.Max*scale)
 		label := number(s.Median)
-		if i == 0 {
+		if i == 0 && e.Factor != 0 {
 			label += " (" + verdict(e.Factor) + ")"
 		}
 		fmt.Fprintf(b, `<text x="%.1f" y="%d">%s</text>`+"\n", labelWidth+s.Max*scale+6, at+12, label)

@@ -68,6 +68,9 @@ user in the lab of the tests: nothing leaves the machine.
   between the guest and the host's 127.0.0.1 by 10.0.2.2; what the receiver
   saw. "Out" is from the guest to the host. The machine's cores are shared by
   both ends and the program.
+- BESS: a guest whose TAP is bridged to the socket, by two goroutines of the
+  benchmark; between two machines: two such guests, and the switch. User Mode
+  Linux: iperf3 inside it. The C program serves one machine at a time.
 - Request and response: mean of %d on one connection. Connect: mean of %d.
   Both ends are threads that block in system calls.
 - From exec to ready: time until the program has written to its ready-fd, at

@@ -99,6 +99,9 @@ func number(v float64) string {
 
 // cell is the summary in a table, bold for the better one.
 func (s summary) cell(better bool) string {
+	if len(s.Samples) == 0 {
+		return "–"
+	}
 	median := number(s.Median)
 	if better {
 		median = "**" + median + "**"
@@ -108,6 +111,9 @@ func (s summary) cell(better bool) string {
 
 // verdict says in words what a factor means.
 func verdict(factor float64) string {
+	if factor == 0 { // there is nothing to compare with
+		return "–"
+	}
 	if factor < 1 {
 		return number(1/factor) + "× worse"
 	}

@@ -8,6 +8,8 @@ type row struct {
 	unit string
 	// higherIsBetter: throughput; else a time.
 	higherIsBetter bool
+	// oursOnly: the C program cannot do it.
+	oursOnly bool
 	// measure gives one or more samples of a program. Each call starts the
 	// program anew in a new guest.
 	measure func(b *bench, binary string) []float64
@@ -15,13 +17,20 @@ type row struct {
 
 // rows are all lines, in the order of the tables.
 var rows = []row{
-	{"TCP out, MTU 1500", gigabits, true, iperf(1500, false)},
-	{"TCP in, MTU 1500", gigabits, true, iperf(1500, true)},
-	{"TCP out, MTU 65520", gigabits, true, iperf(65520, false)},
-	{"TCP in, MTU 65520", gigabits, true, iperf(65520, true)},
-	{"TCP request and response of 1 byte", microseconds, false, requestResponse},
-	{"TCP connect, 1 byte each way, close", microseconds, false, connectClose},
-	{"from exec to ready, with --configure", milliseconds, false, startUp},
+	{name: "TCP out, MTU 1500", unit: gigabits, higherIsBetter: true, measure: iperf(1500, false)},
+	{name: "TCP in, MTU 1500", unit: gigabits, higherIsBetter: true, measure: iperf(1500, true)},
+	{name: "TCP out, MTU 65520", unit: gigabits, higherIsBetter: true, measure: iperf(65520, false)},
+	{name: "TCP in, MTU 65520", unit: gigabits, higherIsBetter: true, measure: iperf(65520, true)},
+	{name: "TCP request and response of 1 byte", unit: microseconds, measure: requestResponse},
+	{name: "TCP connect, 1 byte each way, close", unit: microseconds, measure: connectClose},
+	{name: "from exec to ready, with --configure", unit: milliseconds, measure: startUp},
+	{name: "TCP out, BESS, MTU 1500", unit: gigabits, higherIsBetter: true, measure: bess(1500, false)},
+	{name: "TCP in, BESS, MTU 1500", unit: gigabits, higherIsBetter: true, measure: bess(1500, true)},
+	{name: "TCP out, BESS, MTU 65520", unit: gigabits, higherIsBetter: true, measure: bess(65520, false)},
+	{name: "TCP in, BESS, MTU 65520", unit: gigabits, higherIsBetter: true, measure: bess(65520, true)},
+	{name: "TCP out, User Mode Linux", unit: gigabits, higherIsBetter: true, measure: uml(false)},
+	{name: "TCP in, User Mode Linux", unit: gigabits, higherIsBetter: true, measure: uml(true)},
+	{name: "TCP between two machines, BESS", unit: gigabits, higherIsBetter: true, oursOnly: true, measure: betweenPeers},
 }
 
 const (

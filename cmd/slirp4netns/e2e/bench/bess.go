@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
+)
+
+// switched runs fn with a slirp4netns --target-type=bess and its first peer.
+func (b *bench) switched(binary string, mtu int, fn func(p *lab.Program, s *lab.BESS, first *os.File)) {
+	p := lab.NewProgram("bench")
+	s, first := lab.StartBESS(p, lab.SlirpOptions{Binary: binary, UID: lab.OrdinaryUID, Args: []string{fmt.Sprintf("--mtu=%d", mtu)}})
+	fn(p, s, first)
+	p.Close()
+	if p.Failed() {
+		b.p.Fatalf("%s failed: no figure of it counts", binary)
+	}
+}
+
+// bridged is a guest behind a peer of the switch.
+func bridged(p *lab.Program, peer *os.File, mtu int, addr string) *lab.Guest {
+	g := lab.NewGuest(p, lab.GuestOptions{})
+	g.Bridge(p, peer, mtu, netip.MustParsePrefix(addr))
+	return g
+}
+
+// bess is the throughput of one TCP connection of a guest that is bridged to
+// the socket. The bridge's two threads are part of what is measured.
+func bess(mtu int, in bool) func(*bench, string) []float64 {
+	return func(b *bench, binary string) (samples []float64) {
+		b.switched(binary, mtu, func(p *lab.Program, _ *lab.BESS, first *os.File) {
+			g := bridged(p, first, mtu, "10.0.2.100/24")
+			samples = []float64{b.iperfIn(g, "10.0.2.2", in)}
+		})
+		return samples
+	}
+}
+
+// betweenPeers is that of a connection between two such guests.
+func betweenPeers(b *bench, binary string) (samples []float64) {
+	b.switched(binary, latencyMTU, func(p *lab.Program, s *lab.BESS, first *os.File) {
+		one := bridged(p, first, latencyMTU, "10.0.2.100/24")
+		two := bridged(p, s.Peer(p), latencyMTU, "10.0.2.101/24")
+		ctx, cancel := context.WithCancel(context.Background())
+		server := two.Command(ctx, "iperf3", "-s", "-p", strconv.Itoa(iperfPort))
+		if err := server.Start(); err != nil {
+			b.p.Fatalf("%v", err)
+		}
+		for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+			c, err := one.Dial("tcp4", fmt.Sprintf("10.0.2.101:%d", iperfPort), time.Second)
+			if err == nil {
+				c.Close()
+				break
+			}
+			if time.Since(start) > 5*time.Second {
+				b.p.Fatalf("iperf3 -s: %v", err)
+			}
+		}
+		samples = []float64{b.iperfIn(one, "10.0.2.101", false)}
+		cancel()
+		server.Wait()
+	})
+	return samples
+}
+
+// umlInit runs on a machine whose root directory is the host's.
+const umlInit = `#!/bin/sh
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+mount -t proc p /proc
+mount -t tmpfs t /tmp
+ip link set lo up
+ip addr add 10.0.2.100/24 dev vec0
+ip link set vec0 up
+iperf3 %s
+busybox poweroff -f
+`
+
+// uml is the throughput of one TCP connection of a User Mode Linux. The C
+// program serves its first peer only, so the machine has to be that.
+func uml(in bool) func(*bench, string) []float64 {
+	return func(b *bench, binary string) []float64 {
+		p := lab.NewProgram("bench")
+		path := filepath.Join(lab.TempDir(p, lab.OrdinaryUID), "bess.sock")
+		report := make(chan string, 1)
+		go func() { report <- b.bootUML(p, path, strings.Join(b.iperfArgs("10.0.2.2", in), " ")) }()
+		lab.StartSlirp(p, lab.SlirpOptions{Binary: binary, UID: lab.OrdinaryUID, Args: []string{"--target-type=bess", path}})
+		samples := []float64{b.received(<-report)}
+		p.Close()
+		return samples
+	}
+}
+
+// bootUML runs one to its end, with iperf3 in it, and returns the report.
+func (b *bench) bootUML(p *lab.Program, socket, args string) string {
+	dir := lab.TempDir(p, lab.OrdinaryUID)
+	init := filepath.Join(dir, "init")
+	if err := os.WriteFile(init, fmt.Appendf(nil, umlInit, args), 0o755); err != nil {
+		b.p.Fatalf("%v", err)
+	}
+	for start := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		if _, err := os.Stat(socket); err == nil {
+			break // the machine takes a second until it connects
+		} else if time.Since(start) > 5*time.Second {
+			b.p.Fatalf("%v", err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(b.o.seconds+60)*time.Second)
+	defer cancel()
+	cmd := lab.Command(ctx, lab.OrdinaryUID, "linux.uml", "mem=128M", "rootfstype=hostfs", "rootflags=/", "ro", "init="+init,
+		"vec0:transport=bess,dst="+socket+",depth=128,gro=1", "con=null", "con0=null,fd:1", "quiet")
+	cmd.Env = append(cmd.Env, "HOME="+dir, "TMPDIR=/dev/shm")
+	cmd.WaitDelay = time.Second
+	out, _ := cmd.Output() // the report tells
+	console := strings.ReplaceAll(string(out), "\r\n", "\n")
+	begin, end := strings.Index(console, "{\n"), strings.LastIndex(console, "}\n")
+	if begin < 0 || end < begin {
+		b.p.Fatalf("no report of iperf3 on the console:\n%s", console)
+	}
+	return console[begin : end+1]
+}
