@@ -159,6 +159,31 @@ func TestSend(t *testing.T) {
 	}
 }
 
+// SendAll is no different, also where the kernel takes a part of it.
+func TestSendAll(t *testing.T) {
+	e := newEnd(t, unix.SOCK_SEQPACKET)
+	var taken uint32
+	for full := false; !full; {
+		var frames [][]unix.Iovec
+		for i := range uint32(40) {
+			frames = append(frames, pieces(frame(1514, taken+i)))
+		}
+		n := e.SendAll(frames)
+		taken += uint32(n)
+		full = n < len(frames)
+	}
+	b := make([]byte, MaxFrame)
+	for want := range taken {
+		e.readable(t)
+		if n, err := unix.Read(e.peer, b); err != nil || n != 1514 || binary.BigEndian.Uint32(b) != want {
+			t.Fatalf("%d bytes of frame %d, %v; want frame %d", n, binary.BigEndian.Uint32(b), err, want)
+		}
+	}
+	if n := e.Stats().Full.Load(); n == 0 || n > 40 {
+		t.Errorf("%d frames are counted as dropped", n)
+	}
+}
+
 func (e *end) readable(t *testing.T) {
 	t.Helper()
 	p := []unix.PollFd{{Fd: int32(e.peer), Events: unix.POLLIN}}

@@ -85,6 +85,18 @@ func (s *sender) add(i int, b []byte) {
 	s.msgs[i].hdr.SetIovlen(1)
 }
 
+// addPieces makes a frame in pieces the i-th.
+func (s *sender) addPieces(i int, frame []unix.Iovec) {
+	s.msgs[i].hdr = unix.Msghdr{Iov: &frame[0]}
+	s.msgs[i].hdr.SetIovlen(len(frame))
+}
+
+// clear forgets the first n frames, which are not to be kept.
+func (s *sender) clear(n int) {
+	clear(s.msgs[:n])
+	clear(s.iov[:n])
+}
+
 // send sends the first n frames and returns how many went out; the errno is
 // about the one after them.
 func (s *sender) send(fd, n int) (int, unix.Errno) {

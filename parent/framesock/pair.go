@@ -118,6 +118,9 @@ func (p *Pair) Gone(*Socket) {
 // Send implements link.Wire.
 func (p *Pair) Send(frame []unix.Iovec) bool { return p.socket.Send(frame) }
 
+// SendAll implements link.Wire.
+func (p *Pair) SendAll(frames [][]unix.Iovec) int { return p.socket.SendAll(frames) }
+
 // Close implements link.Wire.
 func (p *Pair) Close() error {
 	p.closed.Store(true)

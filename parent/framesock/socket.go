@@ -158,6 +158,36 @@ func (s *Socket) Send(frame []unix.Iovec) bool {
 	return true
 }
 
+// SendAll is Send for several frames, and returns how many it took.
+func (s *Socket) SendAll(frames [][]unix.Iovec) (taken int) {
+	taken = s.sendNow(frames)
+	for _, f := range frames[taken:] {
+		if s.Send(f) {
+			taken++
+		}
+	}
+	return taken
+}
+
+// sendNow sends as many frames as there is room for.
+func (s *Socket) sendNow(frames [][]unix.Iovec) (sent int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.fd >= 0 && !s.failed && s.queue.empty() && sent < len(frames) {
+		n := min(len(frames)-sent, batch)
+		for i := range n {
+			s.out.addPieces(i, frames[sent+i])
+		}
+		now, _ := s.out.send(s.fd, n)
+		s.out.clear(n)
+		sent += now
+		if now < n {
+			break // Send finds out why
+		}
+	}
+	return sent
+}
+
 // Probe sends a frame if it can go out at once. It finds out whether the other
 // end is still there.
 func (s *Socket) Probe(frame []byte) {

@@ -185,8 +185,8 @@ func (e *Endpoint) Capabilities() stack.LinkEndpointCapabilities {
 	return stack.CapabilityRXChecksumOffload
 }
 
-// SupportedGSO implements stack.GSOEndpoint. A device that does not segment
-// gets segments that netstack cut.
+// SupportedGSO implements stack.GSOEndpoint. A TAP that does not segment gets
+// segments that netstack cut; for a Wire see writeSegments.
 func (e *Endpoint) SupportedGSO() stack.SupportedGSO {
 	if e.gso {
 		return stack.HostGSOSupported

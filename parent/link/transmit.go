@@ -63,6 +63,9 @@ func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) 
 }
 
 func (e *Endpoint) writePacket(pkt *stack.PacketBuffer) bool {
+	if gso := &pkt.GSOOptions; e.wire != nil && gso.Type != stack.GSONone && gso.NeedsCsum {
+		return e.writeSegments(pkt)
+	}
 	var h VnetHdr
 	if gso := &pkt.GSOOptions; e.vnetLen != 0 && gso.Type != stack.GSONone && gso.NeedsCsum {
 		h.NeedsCsum = true

@@ -21,6 +21,9 @@ type Wire interface {
 	// header. It does not block, may be called on several goroutines at once,
 	// and keeps nothing. A false result means that the frame was dropped.
 	Send(frame []unix.Iovec) bool
+	// SendAll is Send for several frames with the same Ethernet addresses, and
+	// returns how many were not dropped.
+	SendAll(frames [][]unix.Iovec) int
 	// Close ends Run. Nothing is sent afterwards.
 	Close() error
 }
@@ -29,7 +32,6 @@ type Wire interface {
 // It takes the place of Open.
 func (e *Endpoint) Connect(w Wire) {
 	e.wire = w
-	e.gso = false
 }
 
 // Announcement is the frame by which an IPv4 address of ours says what its

@@ -109,6 +109,22 @@ func (s *Switch) Send(frame []unix.Iovec) bool {
 	return s.flood(frame, nil)
 }
 
+// SendAll implements link.Wire.
+func (s *Switch) SendAll(frames [][]unix.Iovec) (taken int) {
+	dst := link.MAC(unsafe.Slice(frames[0][0].Base, len(link.MAC{})))
+	if !isGroup(dst) {
+		if p := s.table.lookup(dst); p != nil {
+			return p.sock.SendAll(frames)
+		}
+	}
+	for _, f := range frames {
+		if s.flood(f, nil) {
+			taken++
+		}
+	}
+	return taken
+}
+
 // flood sends a frame to all peers but one, and tells whether any took it.
 func (s *Switch) flood(frame []unix.Iovec, but *port) (taken bool) {
 	for _, p := range *s.ports.Load() {
