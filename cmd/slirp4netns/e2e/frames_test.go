@@ -24,12 +24,13 @@ type station struct {
 	mac  [6]byte
 	addr netip.Addr
 	buf  []byte
+	port uint16 // of the last handshake: each has one of its own
 }
 
 func newStation(t *testing.T, file *os.File, addr string) *station {
 	a := netip.MustParseAddr(addr)
 	b := a.As4()
-	return &station{t, file, [6]byte{2, 0, b[0], b[1], b[2], b[3]}, a, make([]byte, 1<<17)}
+	return &station{t, file, [6]byte{2, 0, b[0], b[1], b[2], b[3]}, a, make([]byte, 1<<17), 40000}
 }
 
 // send sends a message, which may be no frame.
@@ -126,10 +127,11 @@ func udp(from, to uint16, payload []byte) []byte {
 func (s *station) handshake(addr string, port uint16) {
 	s.t.Helper()
 	to := netip.MustParseAddr(addr)
+	s.port++
 	segment := func(flags header.TCPFlags, seq, ack uint32) []byte {
 		b := make([]byte, header.TCPMinimumSize)
 		h := header.TCP(b)
-		h.Encode(&header.TCPFields{SrcPort: 40000, DstPort: port, SeqNum: seq, AckNum: ack,
+		h.Encode(&header.TCPFields{SrcPort: s.port, DstPort: port, SeqNum: seq, AckNum: ack,
 			DataOffset: header.TCPMinimumSize, Flags: flags, WindowSize: 65535})
 		sum := header.PseudoHeaderChecksum(header.TCPProtocolNumber, tcpip.AddrFrom4(s.addr.As4()), tcpip.AddrFrom4(to.As4()), uint16(len(b)))
 		h.SetChecksum(^checksum.Checksum(b, sum))
@@ -138,7 +140,7 @@ func (s *station) handshake(addr string, port uint16) {
 	s.send(segment(header.TCPFlagSyn, 1000, 0))
 	f := s.want(fmt.Sprintf("SYN-ACK from %s:%d", addr, port), func(f []byte) bool {
 		return len(f) >= 14+20+20 && binary.BigEndian.Uint16(f[12:]) == protoIPv4 && f[23] == 6 &&
-			header.TCP(f[34:]).Flags() == header.TCPFlagSyn|header.TCPFlagAck && header.TCP(f[34:]).DestinationPort() == 40000
+			header.TCP(f[34:]).Flags() == header.TCPFlagSyn|header.TCPFlagAck && header.TCP(f[34:]).DestinationPort() == s.port
 	})
 	got := header.TCP(f[34:])
 	if got.AckNumber() != 1001 || got.SourcePort() != port {
