@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -48,6 +49,35 @@ func configureIPv6(h *netlink.Handle, link netlink.Link, c *ipc.Configuration) e
 		}
 		if err := addRoute(h, link, r); err != nil {
 			return err
+		}
+	}
+	return awaitAddresses(h, c)
+}
+
+// awaitAddresses returns when the kernel takes packets for the IPv6 addresses.
+// It does so some time after it has said that it has an address: the local
+// route is made by a work queue, IFA_F_NODAD or not, and what comes before
+// that is dropped. The guest's first connection would wait a second for the
+// answer to be sent again.
+func awaitAddresses(h *netlink.Handle, c *ipc.Configuration) error {
+	const patience, pause = time.Second, 100 * time.Microsecond
+	for _, p := range c.Addresses {
+		prefix, err := p.Netip()
+		if err != nil {
+			return err
+		}
+		if prefix.Addr().Is4() {
+			continue
+		}
+		for end := time.Now().Add(patience); ; time.Sleep(pause) {
+			routes, err := h.RouteGet(prefix.Addr().AsSlice())
+			if err == nil && len(routes) == 1 && routes[0].Type == unix.RTN_LOCAL {
+				break
+			}
+			if time.Now().After(end) {
+				fmt.Fprintf(os.Stderr, "WARNING: the kernel does not use %v yet: %v\n", prefix, err)
+				return nil
+			}
 		}
 	}
 	return nil

@@ -105,6 +105,10 @@ func restoreHostIPv6(t *testing.T) {
 			t.Errorf("ip %v: %v: %s", args, err, out)
 		}
 	}
+	// The kernel uses it some time after that.
+	if out, err := lab.Command(context.Background(), 0, "ping", "-6", "-c1", "-W5", lab.InetAddr6.String()).CombinedOutput(); err != nil {
+		t.Errorf("ping: %v: %s", err, out)
+	}
 }
 
 // The guest's kernel may not have it.

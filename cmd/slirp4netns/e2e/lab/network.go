@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -74,9 +75,15 @@ func setUpNetwork() error {
 		if err := linkUp("lo"); err != nil {
 			return err
 		}
-		return configure(InetLink, InetAddr4, InetAddr6)
+		if err := configure(InetLink, InetAddr4, InetAddr6); err != nil {
+			return err
+		}
+		return awaitLink(InetLink, InetAddr6)
 	}); err != nil {
 		return fmt.Errorf("inet: %w", err)
+	}
+	if err := awaitLink(HostLink, HostAddr6); err != nil {
+		return err
 	}
 	return addDefaultRoutes()
 }
@@ -121,6 +128,27 @@ func configure(name string, addr4, addr6 netip.Addr) error {
 		}
 	}
 	return linkUp(name)
+}
+
+// awaitLink returns when the kernel takes and sends packets of a link with an
+// IPv6 address, in the calling thread's network namespace. Both begin some
+// time after the link is up and has it, and a neighbour whose question came
+// before that asks again a second later.
+func awaitLink(name string, addr6 netip.Addr) error {
+	const patience, pause = 5 * time.Second, 100 * time.Microsecond
+	for end := time.Now().Add(patience); ; time.Sleep(pause) {
+		link, err := netlink.LinkByName(name)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		routes, err := netlink.RouteGet(addr6.AsSlice())
+		if err == nil && routes[0].Type == unix.RTN_LOCAL && link.Attrs().OperState == netlink.OperUp {
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("%s with %v is not in use after %v: it is %v, and has the route %v (%v)", name, addr6, patience, link.Attrs().OperState, routes, err)
+		}
+	}
 }
 
 // addDefaultRoutes sends all else to inet.
