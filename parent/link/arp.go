@@ -8,9 +8,10 @@ import (
 
 // ARP for Ethernet and IPv4 as described in RFC 826.
 const (
-	arpLen     = 28
-	arpRequest = 1
-	arpReply   = 2
+	arpLen      = 28
+	arpEthernet = 1 // hardware
+	arpRequest  = 1
+	arpReply    = 2
 
 	// arpFrame is the size of our replies in bytes, as the C program's: the
 	// Ethernet minimum without the frame check sequence, and 4 bytes more.
@@ -21,7 +22,7 @@ const (
 // that is well-formed. b is the ARP packet, from is the frame's source.
 func (e *Endpoint) answerARP(b []byte, from MAC) {
 	if len(b) < arpLen ||
-		binary.BigEndian.Uint16(b[0:]) != 1 || // Ethernet
+		binary.BigEndian.Uint16(b[0:]) != arpEthernet ||
 		binary.BigEndian.Uint16(b[2:]) != etherIPv4 ||
 		b[4] != 6 || b[5] != 4 {
 		e.stats.Malformed.Add(1)
@@ -37,19 +38,33 @@ func (e *Endpoint) answerARP(b []byte, from MAC) {
 	if binary.BigEndian.Uint16(b[6:]) != arpRequest || !e.ours(target) || sender == target {
 		return
 	}
-	mac := ipv4MAC(target)
-	var f [arpFrame]byte
-	copy(f[0:], senderMAC[:])
+	e.sendRaw(arpPacket(arpReply, target, senderMAC, senderMAC, sender))
+}
+
+// Announcement is the frame by which an IPv4 address of ours says what its
+// Ethernet address is, without having been asked (RFC 5227, section 3).
+func Announcement(a netip.Addr) []byte {
+	return arpPacket(arpRequest, a, broadcastMAC, MAC{}, a)
+}
+
+// arpPacket is a frame to dst in which one of our addresses, from, says op
+// about targetMAC and target.
+func arpPacket(op uint16, from netip.Addr, dst, targetMAC MAC, target netip.Addr) []byte {
+	mac, ip, targetIP := ipv4MAC(from), from.As4(), target.As4()
+	f := make([]byte, arpFrame)
+	copy(f[0:], dst[:])
 	copy(f[6:], mac[:])
 	binary.BigEndian.PutUint16(f[12:], etherARP)
 	r := f[ethLen:]
-	copy(r, b[:6])
-	binary.BigEndian.PutUint16(r[6:], arpReply)
+	binary.BigEndian.PutUint16(r[0:], arpEthernet)
+	binary.BigEndian.PutUint16(r[2:], etherIPv4)
+	r[4], r[5] = byte(len(mac)), byte(len(ip))
+	binary.BigEndian.PutUint16(r[6:], op)
 	copy(r[8:], mac[:])
-	copy(r[14:], b[24:28])
-	copy(r[18:], senderMAC[:])
-	copy(r[24:], b[14:18])
-	e.sendRaw(f[:])
+	copy(r[14:], ip[:])
+	copy(r[18:], targetMAC[:])
+	copy(r[24:], targetIP[:])
+	return f
 }
 
 // ours tells whether a is an address that we answer ARP requests for.
@@ -62,4 +77,13 @@ func ipv4MAC(a netip.Addr) MAC {
 	b := a.As4()
 	copy(m[2:], b[:])
 	return m
+}
+
+// OwnMACs are the Ethernet addresses of our own with these IPv4 addresses.
+func OwnMACs(addrs ...netip.Addr) []MAC {
+	macs := []MAC{RouterMAC6}
+	for _, a := range addrs {
+		macs = append(macs, ipv4MAC(a))
+	}
+	return macs
 }

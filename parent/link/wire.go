@@ -1,11 +1,6 @@
 package link
 
-import (
-	"encoding/binary"
-	"net/netip"
-
-	"golang.org/x/sys/unix"
-)
+import "golang.org/x/sys/unix"
 
 // Wire is what an Endpoint is connected to in place of a TAP: something that
 // carries whole Ethernet frames, without a virtio-net header, and so without
@@ -32,32 +27,4 @@ type Wire interface {
 // It takes the place of Open.
 func (e *Endpoint) Connect(w Wire) {
 	e.wire = w
-}
-
-// Announcement is the frame by which an IPv4 address of ours says what its
-// Ethernet address is, without having been asked (RFC 5227, section 3).
-func Announcement(a netip.Addr) []byte {
-	mac, ip := ipv4MAC(a), a.As4()
-	f := make([]byte, arpFrame)
-	copy(f[0:], broadcastMAC[:])
-	copy(f[6:], mac[:])
-	binary.BigEndian.PutUint16(f[12:], etherARP)
-	r := f[ethLen:]
-	binary.BigEndian.PutUint16(r[0:], 1) // Ethernet
-	binary.BigEndian.PutUint16(r[2:], etherIPv4)
-	r[4], r[5] = byte(len(mac)), byte(len(ip))
-	binary.BigEndian.PutUint16(r[6:], arpRequest)
-	copy(r[8:], mac[:])
-	copy(r[14:], ip[:])
-	copy(r[24:], ip[:])
-	return f
-}
-
-// OwnMACs are the Ethernet addresses of our own with these IPv4 addresses.
-func OwnMACs(addrs ...netip.Addr) []MAC {
-	macs := []MAC{RouterMAC6}
-	for _, a := range addrs {
-		macs = append(macs, ipv4MAC(a))
-	}
-	return macs
 }
