@@ -3,6 +3,7 @@ package child
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"time"
 
@@ -31,6 +32,7 @@ func prepareIPv6(name string) {
 // configureIPv6 gives the interface, which is up, its IPv6 addresses and
 // routes. They are usable at once.
 func configureIPv6(h *netlink.Handle, link netlink.Link, c *ipc.Configuration) error {
+	var prefixes []netip.Prefix
 	for _, p := range c.Addresses {
 		prefix, err := p.Netip()
 		if err != nil {
@@ -39,6 +41,7 @@ func configureIPv6(h *netlink.Handle, link netlink.Link, c *ipc.Configuration) e
 		if prefix.Addr().Is4() {
 			continue
 		}
+		prefixes = append(prefixes, prefix)
 		if err := h.AddrReplace(link, &netlink.Addr{IPNet: ipNet(prefix), Flags: unix.IFA_F_NODAD}); err != nil {
 			return fmt.Errorf("cannot set address %v: %w%s", prefix, err, hint(err))
 		}
@@ -51,36 +54,34 @@ func configureIPv6(h *netlink.Handle, link netlink.Link, c *ipc.Configuration) e
 			return err
 		}
 	}
-	return awaitAddresses(h, c)
+	awaitAddresses(h, prefixes)
+	return nil
 }
 
-// awaitAddresses returns when the kernel takes packets for the IPv6 addresses.
+// awaitAddresses returns when the kernel takes packets for the addresses, or
+// warns that it does not.
 // It does so some time after it has said that it has an address: the local
 // route is made by a work queue, IFA_F_NODAD or not, and what comes before
 // that is dropped. The guest's first connection would wait a second for the
 // answer to be sent again.
-func awaitAddresses(h *netlink.Handle, c *ipc.Configuration) error {
+func awaitAddresses(h *netlink.Handle, prefixes []netip.Prefix) {
 	const patience, pause = time.Second, 100 * time.Microsecond
-	for _, p := range c.Addresses {
-		prefix, err := p.Netip()
-		if err != nil {
-			return err
-		}
-		if prefix.Addr().Is4() {
-			continue
-		}
-		for end := time.Now().Add(patience); ; time.Sleep(pause) {
-			routes, err := h.RouteGet(prefix.Addr().AsSlice())
-			if err == nil && len(routes) == 1 && routes[0].Type == unix.RTN_LOCAL {
-				break
-			}
+	end := time.Now().Add(patience)
+	for _, prefix := range prefixes {
+		for !isLocal(h, prefix.Addr()) {
 			if time.Now().After(end) {
-				fmt.Fprintf(os.Stderr, "WARNING: the kernel does not use %v yet: %v\n", prefix, err)
-				return nil
+				fmt.Fprintf(os.Stderr, "WARNING: the kernel does not take packets for %v yet, %v after it was set\n", prefix, patience)
+				return
 			}
+			time.Sleep(pause)
 		}
 	}
-	return nil
+}
+
+// isLocal tells whether the kernel takes packets for a.
+func isLocal(h *netlink.Handle, a netip.Addr) bool {
+	routes, err := h.RouteGet(a.AsSlice())
+	return err == nil && len(routes) == 1 && routes[0].Type == unix.RTN_LOCAL
 }
 
 // hint says what may be the matter when the kernel refuses an address.
