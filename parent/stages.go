@@ -141,9 +141,7 @@ func (p *process) serve(ctx context.Context, tap tapDevice) error {
 	if err := p.cfg.WriteBanner(os.Stdout); err != nil {
 		warn(err)
 	}
-	if tap.wire != nil {
-		p.plane.Connect(tap.wire)
-	} else if err := p.plane.Start(tap.fd, tap.features); err != nil {
+	if err := p.start(tap); err != nil {
 		return err
 	}
 	defer p.plane.Close()
@@ -179,6 +177,14 @@ func (p *process) serve(ctx context.Context, tap tapDevice) error {
 		return err
 	}
 	return context.Cause(ctx)
+}
+
+// start gives the data plane its device.
+func (p *process) start(tap tapDevice) error {
+	if tap.wire != nil {
+		return p.plane.Connect(tap.wire)
+	}
+	return p.plane.Start(tap.fd, tap.features)
 }
 
 // ready tells the caller that all is up.

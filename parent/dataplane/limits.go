@@ -23,7 +23,7 @@ const (
 	// mostClients is for those of the control socket: some 12 KiB each.
 	mostClients = 256
 	// mostPeers is for those of the switch. Each may have half a MiB of
-	// frames waiting.
+	// frames waiting, and more while there is some to share: see framesock.
 	mostPeers = 128
 )
 

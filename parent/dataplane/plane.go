@@ -147,12 +147,15 @@ func (p *Plane) Start(fd int, f tun.Features) error {
 }
 
 // Connect is Start with a device that is no TAP, which the Plane owns from then
-// on.
-func (p *Plane) Connect(w link.Wire) {
-	limitWindow(p.stack)
+// on, unless it fails.
+func (p *Plane) Connect(w link.Wire) error {
+	if err := limitWindow(p.stack); err != nil {
+		return err
+	}
 	p.link.Connect(w)
 	p.features.Store(&tun.Features{Name: w.Name()})
 	p.run()
+	return nil
 }
 
 // run runs all parts.

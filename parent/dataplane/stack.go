@@ -88,9 +88,12 @@ func newStack(ep stack.LinkEndpoint, cfg *Config) (*stack.Stack, error) {
 const wireWindow = 512 << 10
 
 // limitWindow sets it for connections to come.
-func limitWindow(s *stack.Stack) {
+func limitWindow(s *stack.Stack) error {
 	opt := tcpip.TCPSendBufferSizeRangeOption{Min: tcp.MinBufferSize, Default: wireWindow, Max: wireWindow}
-	s.SetTransportProtocolOption(tcp.ProtocolNumber, &opt)
+	if err := s.SetTransportProtocolOption(tcp.ProtocolNumber, &opt); err != nil {
+		return fmt.Errorf("dataplane: TCP option %T: %s", opt, err)
+	}
+	return nil
 }
 
 // addAddress gives s an address, the source of the errors that netstack finds

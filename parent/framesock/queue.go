@@ -11,8 +11,8 @@ import (
 
 // The network stack takes many round trips to make good for what its own end of
 // the wire dropped in a burst, so queues hold the windows of several
-// connections. Measured with 512 KiB for each socket and windows of 1 MiB: one iperf3 run in fifteen
-// stood still for seconds.
+// connections. Measured with 512 KiB for each socket and windows of 1 MiB: one
+// iperf3 run in fifteen stood still for seconds.
 const (
 	chunkSize = 256 << 10 // bytes
 	// ownChunks are those that each socket may have, whatever the others

@@ -21,13 +21,26 @@ func pair(t *testing.T) (a, b int) {
 	return fds[0], fds[1]
 }
 
-func TestPollerDelivers(t *testing.T) {
+// running is a Poller whose Run has been called; closed ends it.
+func running(t *testing.T) (p *Poller, closed func()) {
+	t.Helper()
 	p, err := New()
 	if err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- p.Run() }()
+	return p, func() {
+		t.Helper()
+		p.Close()
+		if err := <-ended; err != nil {
+			t.Errorf("Run after Close: %v", err)
+		}
+	}
+}
+
+func TestPollerDelivers(t *testing.T) {
+	p, closed := running(t)
 	a, b := pair(t)
 	got := make(chan uint32, 16)
 	tok, err := p.Add(a, In|RdHUp, handlerFunc(func(e uint32) { got <- e }))
@@ -53,10 +66,7 @@ func TestPollerDelivers(t *testing.T) {
 		t.Errorf("events %#x after Remove", e)
 	case <-time.After(100 * time.Millisecond):
 	}
-	p.Close()
-	if err := <-ended; err != nil {
-		t.Errorf("Run after Close: %v", err)
-	}
+	closed()
 }
 
 // An event for a descriptor whose number is used again goes nowhere.
@@ -113,12 +123,7 @@ func TestWorkerRunsEachScheduledTask(t *testing.T) {
 // A Level registration tells again what was not dealt with, and Modify changes
 // what it tells.
 func TestPollerLevel(t *testing.T) {
-	p, err := New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- p.Run() }()
+	p, closed := running(t)
 	a, b := pair(t)
 	got := make(chan uint32)
 	next := func() uint32 {
@@ -158,8 +163,5 @@ func TestPollerLevel(t *testing.T) {
 		for range got { // one may be on its way
 		}
 	}()
-	p.Close()
-	if err := <-ended; err != nil {
-		t.Errorf("Run after Close: %v", err)
-	}
+	closed()
 }

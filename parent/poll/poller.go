@@ -79,8 +79,8 @@ func epollEvent(events uint32, index, gen int32) unix.EpollEvent {
 	return ev
 }
 
-// Add watches fd, edge-triggered unless Level is among them, for events. The handler may be called before
-// Add returns.
+// Add watches fd for events, edge-triggered unless Level is among them. The
+// handler may be called before Add returns.
 func (p *Poller) Add(fd int, events uint32, h Handler) (Token, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
