@@ -51,8 +51,8 @@ func (l *listener) HandleEvents(uint32) {
 			time.AfterFunc(rest, l.goOn)
 			return
 		case l.sw.Peers() >= l.sw.max:
+			l.sw.stats.Refused.Add(1) // before the peer can see it
 			unix.Close(fd)
-			l.sw.stats.Refused.Add(1)
 		default:
 			l.sw.plug(fd)
 		}

@@ -22,8 +22,8 @@ func (s *Switch) plug(fd int) {
 	p := &port{sw: s}
 	var err error
 	if p.sock, err = framesock.New(fd, s.poller, s.recv, &s.stats.Stats, p); err != nil {
-		unix.Close(fd)
 		s.stats.Refused.Add(1)
+		unix.Close(fd)
 		return
 	}
 	ports := append(slices.Clone(*s.ports.Load()), p)
