@@ -7,40 +7,66 @@ import (
 	"strconv"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
 )
 
-// bench is what the rows share.
+// bench is what the measurements share.
 type bench struct {
 	p *lab.Program
 	o options
 }
 
-// Ports of the host's servers, on 127.0.0.1.
+// Ports of the servers, on the host's 127.0.0.1 or in the guest.
 const (
-	iperfPort = 5201
-	bytePort  = 5300
+	iperfPort   = 5201
+	bytePort    = 5300 // TCP: what comes is sent back
+	echoPort    = 5301 // UDP: so it is here
+	sourcePort  = 5302 // TCP: sends for ever
+	webPort     = 5380
+	forwardPort = 5400 // of the host, to iperfPort or echoPort of the guest
 )
 
-// gateway is 127.0.0.1 of the host as the guest sees it.
-var gateway = [4]byte{10, 0, 2, 2}
+// rate is the length of a measurement of a rate.
+func (b *bench) rate() time.Duration { return time.Duration(b.o.seconds) * time.Second }
+
+// connected runs fn with a client of a subject.
+func (b *bench) connected(s *subject, o setup, fn func(*place)) { s.connect(b, s, o, fn) }
 
 // startServers starts what the guests measure against.
 func (b *bench) startServers() {
-	server := lab.Command(context.Background(), lab.OrdinaryUID, "iperf3", "-s", "-B", "127.0.0.1", "-p", strconv.Itoa(iperfPort))
+	b.startIperf(func(ctx context.Context, name string, args ...string) command {
+		return lab.Command(ctx, lab.OrdinaryUID, name, args...)
+	}, func() error { return dialOnce("127.0.0.1", iperfPort) }, b.p)
+	for what, err := range map[string]error{
+		"TCP echo": serveBytes(bytePort),
+		"UDP echo": serveDatagrams(lab.Host, "127.0.0.1", echoPort),
+		"source":   serveStream(sourcePort),
+		"resolver": b.serveNames(),
+		"web":      b.serveWeb(),
+	} {
+		if err != nil {
+			b.p.Fatalf("%s server: %v", what, err)
+		}
+	}
+}
+
+// command is the part of exec.Cmd that a server needs.
+type command interface {
+	Start() error
+	Wait() error
+}
+
+// startIperf starts a server until the end of p, and waits for it.
+func (b *bench) startIperf(run func(ctx context.Context, name string, args ...string) command, dial func() error, p *lab.Program) {
+	ctx, cancel := context.WithCancel(context.Background())
+	server := run(ctx, "iperf3", "-s", "-p", strconv.Itoa(iperfPort))
 	if err := server.Start(); err != nil {
 		b.p.Fatalf("%v", err)
 	}
-	b.p.Cleanup(func() { server.Process.Kill(); server.Wait() })
-	if err := serveBytes(bytePort); err != nil {
-		b.p.Fatalf("byte server: %v", err)
-	}
+	p.Cleanup(func() { cancel(); server.Wait() })
 	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
-		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", iperfPort))
+		err := dial()
 		if err == nil {
-			c.Close()
 			return
 		}
 		if time.Since(start) > 5*time.Second {
@@ -49,31 +75,11 @@ func (b *bench) startServers() {
 	}
 }
 
-// connected runs fn with a guest that binary connects.
-func (b *bench) connected(binary string, mtu int, fn func(g *lab.Guest, s *lab.Slirp)) {
-	p := lab.NewProgram("bench")
-	g := lab.NewGuest(p, lab.GuestOptions{})
-	s := lab.StartSlirp(p, lab.SlirpOptions{
-		Binary: binary,
-		UID:    g.UID,
-		Args:   []string{"-c", fmt.Sprintf("--mtu=%d", mtu), strconv.Itoa(g.PID), "tap0"},
-	})
-	fn(g, s)
-	p.Close()
-	if p.Failed() {
-		b.p.Fatalf("%s failed: no figure of it counts", binary)
+// dialOnce tells whether somebody listens.
+func dialOnce(host string, port int) error {
+	c, err := net.DialTimeout("tcp", fmt.Sprintf("%s:%d", host, port), time.Second)
+	if err == nil {
+		c.Close()
 	}
-}
-
-// byteSocket is a blocking TCP socket that sends at once.
-func byteSocket() (int, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return -1, err
-	}
-	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
-		unix.Close(fd)
-		return -1, err
-	}
-	return fd, nil
+	return err
 }

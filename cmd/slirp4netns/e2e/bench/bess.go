@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -14,14 +13,11 @@ import (
 )
 
 // switched runs fn with a slirp4netns --target-type=bess and its first peer.
-func (b *bench) switched(binary string, mtu int, fn func(p *lab.Program, s *lab.BESS, first *os.File)) {
+func (b *bench) switched(s *subject, mtu int, fn func(p *lab.Program, running *lab.BESS, first *os.File)) {
 	p := lab.NewProgram("bench")
-	s, first := lab.StartBESS(p, lab.SlirpOptions{Binary: binary, UID: lab.OrdinaryUID, Args: []string{fmt.Sprintf("--mtu=%d", mtu)}})
-	fn(p, s, first)
-	p.Close()
-	if p.Failed() {
-		b.p.Fatalf("%s failed: no figure of it counts", binary)
-	}
+	running, first := lab.StartBESS(p, lab.SlirpOptions{Binary: s.binary, UID: lab.OrdinaryUID, Args: []string{fmt.Sprintf("--mtu=%d", mtu)}})
+	fn(p, running, first)
+	b.end(p, s)
 }
 
 // bridged is a guest behind a peer of the switch.
@@ -33,41 +29,39 @@ func bridged(p *lab.Program, peer *os.File, mtu int, addr string) *lab.Guest {
 
 // bess is the throughput of one TCP connection of a guest that is bridged to
 // the socket. The bridge's two threads are part of what is measured.
-func bess(mtu int, in bool) func(*bench, string) []float64 {
-	return func(b *bench, binary string) (samples []float64) {
-		b.switched(binary, mtu, func(p *lab.Program, _ *lab.BESS, first *os.File) {
+func bess(mtu int, in bool) func(*bench, *subject) [][]float64 {
+	return func(b *bench, s *subject) [][]float64 {
+		var rate float64
+		b.switched(s, mtu, func(p *lab.Program, _ *lab.BESS, first *os.File) {
 			g := bridged(p, first, mtu, "10.0.2.100/24")
-			samples = []float64{b.iperfIn(g, "10.0.2.2", in)}
+			rate = b.transfer(&place{ns: &g.Namespace, guest: g, gateway: "10.0.2.2"}, direction(in), 1).gigabits()
 		})
-		return samples
+		return [][]float64{{rate}}
 	}
 }
 
+// direction is how transfer calls it.
+func direction(in bool) string {
+	if in {
+		return "in"
+	}
+	return "out"
+}
+
 // betweenPeers is that of a connection between two such guests.
-func betweenPeers(b *bench, binary string) (samples []float64) {
-	b.switched(binary, latencyMTU, func(p *lab.Program, s *lab.BESS, first *os.File) {
+func betweenPeers(b *bench, s *subject) [][]float64 {
+	var rate float64
+	b.switched(s, latencyMTU, func(p *lab.Program, running *lab.BESS, first *os.File) {
 		one := bridged(p, first, latencyMTU, "10.0.2.100/24")
-		two := bridged(p, s.Peer(p), latencyMTU, "10.0.2.101/24")
-		ctx, cancel := context.WithCancel(context.Background())
-		server := two.Command(ctx, "iperf3", "-s", "-p", strconv.Itoa(iperfPort))
-		if err := server.Start(); err != nil {
-			b.p.Fatalf("%v", err)
-		}
-		for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
-			c, err := one.Dial("tcp4", fmt.Sprintf("10.0.2.101:%d", iperfPort), time.Second)
-			if err == nil {
-				c.Close()
-				break
-			}
-			if time.Since(start) > 5*time.Second {
-				b.p.Fatalf("iperf3 -s: %v", err)
-			}
-		}
-		samples = []float64{b.iperfIn(one, "10.0.2.101", false)}
-		cancel()
-		server.Wait()
+		two := bridged(p, running.Peer(p), latencyMTU, "10.0.2.101/24")
+		server := lab.NewProgram("bench")
+		defer server.Close()
+		b.startIperf(func(ctx context.Context, name string, args ...string) command {
+			return two.Command(ctx, name, args...)
+		}, func() error { return one.Do(func() error { return dialOnce("10.0.2.101", iperfPort) }) }, server)
+		rate = b.transfer(&place{ns: &one.Namespace, guest: one, gateway: "10.0.2.101"}, "out", 1).gigabits()
 	})
-	return samples
+	return [][]float64{{rate}}
 }
 
 // umlInit runs on a machine whose root directory is the host's.
@@ -84,16 +78,20 @@ busybox poweroff -f
 
 // uml is the throughput of one TCP connection of a User Mode Linux. The C
 // program serves its first peer only, so the machine has to be that.
-func uml(in bool) func(*bench, string) []float64 {
-	return func(b *bench, binary string) []float64 {
+func uml(in bool) func(*bench, *subject) [][]float64 {
+	return func(b *bench, s *subject) [][]float64 {
 		p := lab.NewProgram("bench")
 		path := filepath.Join(lab.TempDir(p, lab.OrdinaryUID), "bess.sock")
 		report := make(chan string, 1)
-		go func() { report <- b.bootUML(p, path, strings.Join(b.iperfArgs("10.0.2.2", in), " ")) }()
-		lab.StartSlirp(p, lab.SlirpOptions{Binary: binary, UID: lab.OrdinaryUID, Args: []string{"--target-type=bess", path}})
-		samples := []float64{b.received(<-report)}
-		p.Close()
-		return samples
+		args := b.iperfArgs("10.0.2.2", iperfPort)
+		if in {
+			args = append(args, "-R")
+		}
+		go func() { report <- b.bootUML(p, path, strings.Join(args, " ")) }()
+		lab.StartSlirp(p, lab.SlirpOptions{Binary: s.binary, UID: lab.OrdinaryUID, Args: []string{"--target-type=bess", path}})
+		rate := b.parse(<-report).gigabits()
+		b.end(p, s)
+		return [][]float64{{rate}}
 	}
 }
 

@@ -1,94 +1,137 @@
 package main
 
 import (
-	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
 )
 
 // How often a latency is taken in one round, and how often before that
 // without looking at the clock.
 const (
-	requests    = 5000
-	connections = 1000
-	warmUp      = 200
+	requests = 5000
+	warmUp   = 200
+	parallel = 16
 )
 
 // latencyMTU is the default MTU; one byte fits into any.
 const latencyMTU = 1500
 
-// requestResponse is the mean time in µs of a byte to the host and back on
-// one connection. Both ends block in system calls: what is measured is not
-// the scheduler of Go.
-func requestResponse(b *bench, binary string) []float64 {
-	return b.timed(binary, func() (time.Duration, error) {
-		fd, err := dialBytes()
+// requestResponse is the time in µs of a byte to the host and back on one
+// connection, its mean and 99th percentile. Both ends block in system calls:
+// what is measured is not the scheduler of Go.
+func requestResponse(b *bench, s *subject) [][]float64 {
+	var mean, p99 float64
+	b.inside(s, func(at *place) error {
+		fd, err := at.dial(bytePort)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		defer unix.Close(fd)
-		for range warmUp {
-			if err := exchange(fd); err != nil {
-				return 0, err
-			}
-		}
-		start := time.Now()
-		for range requests {
-			if err := exchange(fd); err != nil {
-				return 0, err
-			}
-		}
-		return time.Since(start) / requests, nil
-	})
-}
-
-// connectClose is the mean time in µs of connecting, a byte each way, and
-// closing.
-func connectClose(b *bench, binary string) []float64 {
-	return b.timed(binary, func() (time.Duration, error) {
+		took := make([]time.Duration, 0, requests)
 		var start time.Time
-		for i := range warmUp + connections {
+		for i := range warmUp + requests {
 			if i == warmUp {
 				start = time.Now()
 			}
-			fd, err := dialBytes()
-			if err != nil {
-				return 0, err
+			sent := time.Now()
+			if err := exchange(fd); err != nil {
+				return err
 			}
-			err = exchange(fd)
-			unix.Close(fd)
-			if err != nil {
-				return 0, err
+			if i >= warmUp {
+				took = append(took, time.Since(sent))
 			}
 		}
-		return time.Since(start) / connections, nil
+		mean = float64(time.Since(start).Nanoseconds()) / requests / 1e3
+		p99 = percentile99(took)
+		return nil
+	})
+	return [][]float64{{mean}, {p99}}
+}
+
+// requestResponses is the rate over several connections at once.
+func requestResponses(b *bench, s *subject) [][]float64 {
+	var e exchanges
+	b.inside(s, func(at *place) (err error) {
+		fds := make([]int, parallel)
+		for i := range fds {
+			if fds[i], err = at.dial(bytePort); err != nil {
+				return err
+			}
+			defer unix.Close(fds[i])
+		}
+		e, err = pingPong(fds, []byte{1}, b.rate())
+		return err
+	})
+	return [][]float64{{e.rate}, {e.p99}}
+}
+
+// connectClose is how often in a second workers connect, send a byte, get
+// one and close. A single failure fails the benchmark.
+func connectClose(workers int) func(*bench, *subject) [][]float64 {
+	return func(b *bench, s *subject) [][]float64 {
+		var done atomic.Int64
+		b.inside(s, func(at *place) error {
+			begin := time.Now().Add(b.rate() / 10)
+			end := begin.Add(b.rate())
+			errs := make([]error, workers)
+			var wait sync.WaitGroup
+			for i := range workers {
+				wait.Go(func() {
+					errs[i] = at.ns.Do(func() error {
+						for {
+							if err := at.visit(); err != nil {
+								return err
+							}
+							if now := time.Now(); now.After(end) {
+								return nil
+							} else if now.After(begin) {
+								done.Add(1)
+							}
+						}
+					})
+				})
+			}
+			wait.Wait()
+			for _, err := range errs {
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		return [][]float64{{float64(done.Load()) / b.rate().Seconds()}}
+	}
+}
+
+// inside runs fn on a thread inside a connected guest.
+func (b *bench) inside(s *subject, fn func(at *place) error) {
+	b.connected(s, setup{mtu: latencyMTU}, func(at *place) {
+		if err := at.ns.Do(func() error { return fn(at) }); err != nil {
+			b.p.Fatalf("%s: %v", s.name, err)
+		}
 	})
 }
 
-// timed runs fn on a thread inside a connected guest.
-func (b *bench) timed(binary string, fn func() (time.Duration, error)) (samples []float64) {
-	b.connected(binary, latencyMTU, func(g *lab.Guest, _ *lab.Slirp) {
-		if err := g.Do(func() error {
-			d, err := fn()
-			samples = []float64{float64(d.Nanoseconds()) / 1e3}
-			return err
-		}); err != nil {
-			b.p.Fatalf("%s: %v", binary, err)
-		}
-	})
-	return samples
+// visit connects, exchanges a byte, and closes.
+func (at *place) visit() error {
+	fd, err := at.dial(bytePort)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return exchange(fd)
 }
 
-// dialBytes connects to the byte server from inside the guest.
-func dialBytes() (int, error) {
-	fd, err := byteSocket()
+// dial connects to a server of the host, on a thread that is here.
+func (at *place) dial(port int) (int, error) {
+	fd, err := tcpSocket()
 	if err != nil {
 		return -1, err
 	}
-	if err := unix.Connect(fd, &unix.SockaddrInet4{Port: bytePort, Addr: gateway}); err != nil {
+	if err := unix.Connect(fd, &unix.SockaddrInet4{Port: port, Addr: at.gateway4()}); err != nil {
 		unix.Close(fd)
 		return -1, err
 	}
@@ -111,48 +154,6 @@ func exchange(fd int) error {
 			return unix.ECONNRESET
 		default:
 			return nil
-		}
-	}
-}
-
-// serveBytes echoes on 127.0.0.1, one connection after the other, for ever.
-func serveBytes(port int) error {
-	l, err := byteSocket()
-	if err != nil {
-		return err
-	}
-	if err := unix.Bind(l, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		return err
-	}
-	if err := unix.Listen(l, 16); err != nil {
-		return err
-	}
-	go func() {
-		runtime.LockOSThread()
-		for {
-			if fd, _, err := unix.Accept4(l, unix.SOCK_CLOEXEC); err == nil {
-				unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-				echoBytes(fd)
-				unix.Close(fd)
-			}
-		}
-	}()
-	return nil
-}
-
-// echoBytes returns what comes until the end.
-func echoBytes(fd int) {
-	var buf [16]byte
-	for {
-		n, err := unix.Read(fd, buf[:])
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil || n == 0 {
-			return
-		}
-		if _, err := unix.Write(fd, buf[:n]); err != nil {
-			return
 		}
 	}
 }

@@ -23,6 +23,9 @@ type machine struct {
 	Ours   string `json:"ours"`
 	C      string `json:"c"`
 	Iperf3 string `json:"iperf3"`
+	Pasta  string `json:"pasta"`
+	Wrk    string `json:"wrk"`
+	Nginx  string `json:"nginx"`
 }
 
 // thisMachine asks the machine.
@@ -36,6 +39,9 @@ func thisMachine() machine {
 		Ours:   says(lab.Binary, "--version"),
 		C:      says(lab.Reference, "--version"),
 		Iperf3: says("iperf3", "--version"),
+		Pasta:  packaged("passt"),
+		Wrk:    packaged("wrk"),
+		Nginx:  packaged("nginx"),
 	}
 	var u unix.Utsname
 	if unix.Uname(&u) == nil {
@@ -72,4 +78,9 @@ func says(name string, args ...string) string {
 		said += ", " + lines[1]
 	}
 	return said
+}
+
+// packaged is the version of a Debian package, for programs that do not tell.
+func packaged(name string) string {
+	return says("dpkg-query", "-W", "-f", "${Package} ${Version}", name)
 }

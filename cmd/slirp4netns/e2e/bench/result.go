@@ -19,16 +19,18 @@ type result struct {
 
 // entry is a row with its samples.
 type entry struct {
-	Name           string  `json:"name"`
-	Unit           string  `json:"unit"`
-	HigherIsBetter bool    `json:"higher_is_better"`
-	Go             summary `json:"go"`
-	C              summary `json:"c"`
-	// Factor says how many times better ours is, by the medians.
+	Name           string              `json:"name"`
+	Unit           string              `json:"unit"`
+	HigherIsBetter bool                `json:"higher_is_better"`
+	Subjects       map[string]*summary `json:"subjects"` // by their names
+	// Factor says how many times better ours is than the C program, by the
+	// medians. 0: there is nothing to compare with.
 	Factor float64 `json:"factor"`
+
+	headline bool
 }
 
-// summary is what is known of one program in one row.
+// summary is what is known of one subject in one row.
 type summary struct {
 	Median  float64   `json:"median"`
 	Min     float64   `json:"min"`
@@ -46,29 +48,53 @@ func newResult(o options) *result {
 	}
 }
 
-// add adds samples of programs[which] to a row.
-func (r *result) add(row row, which int, samples []float64) {
-	i := slices.IndexFunc(r.Rows, func(e *entry) bool { return e.Name == row.name })
+// add adds samples of a subject to a row.
+func (r *result) add(row row, who *subject, samples []float64) {
+	if len(samples) == 0 {
+		return // it has no such figure
+	}
+	i := slices.IndexFunc(r.Rows, func(e *entry) bool { return e.Name == row.name && e.Unit == row.unit })
 	if i < 0 {
 		i = len(r.Rows)
-		r.Rows = append(r.Rows, &entry{Name: row.name, Unit: row.unit, HigherIsBetter: row.higherIsBetter})
+		r.Rows = append(r.Rows, &entry{Name: row.name, Unit: row.unit, HigherIsBetter: row.higherIsBetter,
+			Subjects: make(map[string]*summary), headline: row.headline})
 	}
 	e := r.Rows[i]
-	s := []*summary{&e.Go, &e.C}[which]
-	*s = summarize(append(s.Samples, samples...))
-	if e.Go.Median > 0 && e.C.Median > 0 {
-		e.Factor = e.Go.Median / e.C.Median
+	e.Subjects[who.name] = summarize(append(e.of(who).Samples, samples...))
+	if a, b := e.of(ours).Median, e.of(theirs).Median; a > 0 && b > 0 {
+		e.Factor = a / b
 		if !e.HigherIsBetter {
 			e.Factor = 1 / e.Factor
 		}
 	}
 }
 
+// of is what is known of a subject.
+func (e *entry) of(who *subject) summary {
+	if s := e.Subjects[who.name]; s != nil {
+		return *s
+	}
+	return summary{}
+}
+
+// headlines are the rows that the README shows.
+func (r *result) headlines() (rows []*entry) {
+	for _, e := range r.Rows {
+		if e.headline {
+			rows = append(rows, e)
+		}
+	}
+	return rows
+}
+
 // summarize orders nothing: the samples stay in the order of the rounds.
-func summarize(samples []float64) summary {
+func summarize(samples []float64) *summary {
+	if len(samples) == 0 {
+		return &summary{}
+	}
 	sorted := slices.Sorted(slices.Values(samples))
 	n := len(sorted)
-	return summary{
+	return &summary{
 		Median:  (sorted[(n-1)/2] + sorted[n/2]) / 2,
 		Min:     sorted[0],
 		Max:     sorted[n-1],
@@ -76,12 +102,30 @@ func summarize(samples []float64) summary {
 	}
 }
 
-// table is the rows in Markdown.
-func (r *result) table() string {
+// short is the median alone.
+func (s *summary) short() string {
+	if len(s.Samples) == 0 {
+		return "–"
+	}
+	return number(s.Median)
+}
+
+// table is rows in Markdown.
+func (r *result) table(rows []*entry) string {
 	var b strings.Builder
-	b.WriteString("| median (lowest–highest) | this program | C slirp4netns | ours is |\n|---|---|---|---|\n")
-	for _, e := range r.Rows {
-		fmt.Fprintf(&b, "| %s, %s | %s | %s | %s |\n", e.Name, e.Unit, e.Go.cell(e.Factor > 1), e.C.cell(e.Factor < 1), verdict(e.Factor))
+	b.WriteString("| median (lowest–highest) |")
+	for _, s := range subjects {
+		fmt.Fprintf(&b, " %s |", s.title)
+	}
+	b.WriteString(" ours against C |\n|---|")
+	b.WriteString(strings.Repeat("---|", len(subjects)+1) + "\n")
+	for _, e := range rows {
+		fmt.Fprintf(&b, "| %s, %s |", e.Name, e.Unit)
+		for _, s := range subjects {
+			better := s == ours && e.Factor > 1 || s == theirs && e.Factor != 0 && e.Factor < 1
+			fmt.Fprintf(&b, " %s |", e.of(s).cell(better))
+		}
+		fmt.Fprintf(&b, " %s |\n", verdict(e.Factor))
 	}
 	return b.String()
 }
@@ -89,6 +133,8 @@ func (r *result) table() string {
 // number has three significant digits at most.
 func number(v float64) string {
 	switch {
+	case math.Abs(v) >= 10000:
+		return fmt.Sprintf("%.0fk", v/1000)
 	case math.Abs(v) >= 100:
 		return fmt.Sprintf("%.0f", v)
 	case math.Abs(v) >= 10:

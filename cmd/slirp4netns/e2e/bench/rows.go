@@ -1,50 +1,165 @@
 package main
 
-import "strings"
+import (
+	"fmt"
+	"regexp"
+
+	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
+)
+
+// measurement gives the samples of one or more rows.
+type measurement struct {
+	subjects []*subject
+	rows     []row
+	// run gives one or more samples for each row.
+	run func(b *bench, s *subject) [][]float64
+	// once is for what takes long and hardly varies: only in the first round.
+	once bool
+}
 
 // row is one line of the result.
 type row struct {
 	name string
 	unit string
-	// higherIsBetter: throughput; else a time.
+	// higherIsBetter: a rate; else a time, or memory.
 	higherIsBetter bool
-	// oursOnly: the C program cannot do it.
-	oursOnly bool
-	// measure gives one or more samples of a program. Each call starts the
-	// program anew in a new guest.
-	measure func(b *bench, binary string) []float64
-}
-
-// rows are all lines, in the order of the tables.
-var rows = []row{
-	{name: "TCP out, MTU 1500", unit: gigabits, higherIsBetter: true, measure: iperf(1500, false)},
-	{name: "TCP in, MTU 1500", unit: gigabits, higherIsBetter: true, measure: iperf(1500, true)},
-	{name: "TCP out, MTU 65520", unit: gigabits, higherIsBetter: true, measure: iperf(65520, false)},
-	{name: "TCP in, MTU 65520", unit: gigabits, higherIsBetter: true, measure: iperf(65520, true)},
-	{name: "TCP request and response of 1 byte", unit: microseconds, measure: requestResponse},
-	{name: "TCP connect, 1 byte each way, close", unit: microseconds, measure: connectClose},
-	{name: "from exec to ready, with --configure", unit: milliseconds, measure: startUp},
-	{name: "TCP out, BESS, MTU 1500", unit: gigabits, higherIsBetter: true, measure: bess(1500, false)},
-	{name: "TCP in, BESS, MTU 1500", unit: gigabits, higherIsBetter: true, measure: bess(1500, true)},
-	{name: "TCP out, BESS, MTU 65520", unit: gigabits, higherIsBetter: true, measure: bess(65520, false)},
-	{name: "TCP in, BESS, MTU 65520", unit: gigabits, higherIsBetter: true, measure: bess(65520, true)},
-	{name: "TCP out, User Mode Linux", unit: gigabits, higherIsBetter: true, measure: uml(false)},
-	{name: "TCP in, User Mode Linux", unit: gigabits, higherIsBetter: true, measure: uml(true)},
-	{name: "TCP between two machines, BESS", unit: gigabits, higherIsBetter: true, oursOnly: true, measure: betweenPeers},
+	// headline rows are those of the README and of the plot.
+	headline bool
 }
 
 const (
-	gigabits     = "Gbit/s"
-	microseconds = "µs"
-	milliseconds = "ms"
+	gigabits      = "Gbit/s"
+	perSecond     = "1/s"
+	microseconds  = "µs"
+	milliseconds  = "ms"
+	mebibytes     = "MiB"
+	secondsPerGB  = "s"
+	perIdleSecond = "wake-ups/s"
 )
 
-// selectRows are the rows that were asked for.
-func selectRows(o options) []row {
-	var selected []row
-	for _, r := range rows {
-		if strings.Contains(r.name, o.only) {
-			selected = append(selected, r)
+// measurements are all, in the order of the tables.
+func measurements() (all []measurement) {
+	for _, mtu := range []int{1500, 9000, 65520} {
+		for _, streams := range []int{1, 8} {
+			if streams > 1 && mtu == 9000 {
+				continue
+			}
+			for _, way := range []string{"out", "in", "forwarded"} {
+				all = append(all, bulk(way, mtu, streams))
+			}
+		}
+	}
+	return append(all,
+		measurement{subjects: []*subject{ours, theirs, pasta, loopback}, run: requestResponse, rows: []row{
+			{name: "TCP request and response of 1 byte, mean", unit: microseconds, headline: true},
+			{name: "TCP request and response of 1 byte, 99 %", unit: microseconds},
+		}},
+		measurement{subjects: withPasta, run: requestResponses, rows: []row{
+			{name: "TCP requests and responses, 16 connections", unit: perSecond, higherIsBetter: true, headline: true},
+			{name: "TCP requests and responses, 16 connections, 99 %", unit: microseconds},
+		}},
+		measurement{subjects: withPasta, run: connectClose(1), rows: []row{
+			{name: "TCP connect, 1 byte each way, close", unit: perSecond, higherIsBetter: true, headline: true},
+		}},
+		measurement{subjects: withPasta, run: connectClose(16), rows: []row{
+			{name: "TCP connect, 1 byte each way, close, 16 workers", unit: perSecond, higherIsBetter: true, headline: true},
+		}},
+		measurement{subjects: withPasta, run: datagramExchange(1), rows: []row{
+			{name: "UDP request and response of 64 bytes", unit: perSecond, higherIsBetter: true, headline: true},
+		}},
+		measurement{subjects: withPasta, run: oneWay(64, false), rows: []row{
+			{name: "UDP out, 64 bytes, received", unit: perSecond, higherIsBetter: true, headline: true},
+		}},
+		measurement{subjects: withPasta, run: oneWay(1400, false), rows: []row{
+			{name: "UDP out, 1400 bytes, received", unit: perSecond, higherIsBetter: true},
+		}},
+		measurement{subjects: withPasta, run: oneWay(64, true), rows: []row{
+			{name: "UDP in, 64 bytes, received", unit: perSecond, higherIsBetter: true},
+		}},
+		measurement{subjects: withPasta, run: oneWay(1400, true), rows: []row{
+			{name: "UDP in, 1400 bytes, received", unit: perSecond, higherIsBetter: true},
+		}},
+		measurement{subjects: slirps, run: forwardedEcho, rows: []row{
+			{name: "UDP echo through a forward, 16 clients", unit: perSecond, higherIsBetter: true},
+		}},
+		measurement{subjects: slirps, run: nameQueries, rows: []row{
+			{name: "DNS queries, 16 at a time", unit: perSecond, higherIsBetter: true, headline: true},
+		}},
+		measurement{subjects: withPasta, run: webRequests(true), rows: []row{
+			{name: "HTTP requests, kept alive, 16 at a time", unit: perSecond, higherIsBetter: true},
+		}},
+		measurement{subjects: withPasta, run: webRequests(false), rows: []row{
+			{name: "HTTP requests, one each connection, 16 at a time", unit: perSecond, higherIsBetter: true, headline: true},
+		}},
+		measurement{subjects: slirps, run: startUp(), rows: []row{
+			{name: "from exec to ready, with --configure", unit: milliseconds, headline: true},
+		}},
+		measurement{subjects: slirps, run: startUp("--enable-sandbox", "--enable-seccomp"), rows: []row{
+			{name: "from exec to ready, sandbox and seccomp", unit: milliseconds},
+		}},
+		measurement{subjects: slirps, once: true, run: idle, rows: []row{
+			{name: "idle, resident memory", unit: mebibytes, headline: true},
+			{name: "idle, proportional memory", unit: mebibytes},
+			{name: "idle", unit: perIdleSecond},
+		}},
+		measurement{subjects: slirps, once: true, run: holding(1000), rows: []row{
+			{name: "1,000 open connections, resident memory", unit: mebibytes, headline: true},
+			{name: "1,000 open connections, 60 s after their end", unit: mebibytes},
+		}},
+		measurement{subjects: alone, once: true, run: holding(10000), rows: []row{
+			{name: "10,000 open connections, resident memory", unit: mebibytes},
+			{name: "10,000 open connections, 60 s after their end", unit: mebibytes},
+		}},
+		measurement{subjects: slirps, run: besideASleeper, rows: []row{
+			{name: "TCP in, MTU 1500, beside a reader that sleeps", unit: gigabits, higherIsBetter: true},
+			{name: "resident memory then", unit: mebibytes},
+		}},
+		measurement{subjects: alone, run: besideClients(0), rows: []row{
+			{name: "TCP out, MTU 1500, control socket, no client", unit: gigabits, higherIsBetter: true},
+		}},
+		measurement{subjects: alone, run: besideClients(200), rows: []row{
+			{name: "TCP out, MTU 1500, control socket, 200 idle clients", unit: gigabits, higherIsBetter: true},
+		}},
+		measurement{subjects: slirps, once: true, run: longestGap, rows: []row{
+			{name: "longest gap in 30 s of TCP in, MTU 65520", unit: milliseconds},
+		}},
+		measurement{subjects: slirps, run: bess(1500, false), rows: []row{{name: "TCP out, BESS, MTU 1500", unit: gigabits, higherIsBetter: true}}},
+		measurement{subjects: slirps, run: bess(1500, true), rows: []row{{name: "TCP in, BESS, MTU 1500", unit: gigabits, higherIsBetter: true}}},
+		measurement{subjects: slirps, run: bess(65520, false), rows: []row{{name: "TCP out, BESS, MTU 65520", unit: gigabits, higherIsBetter: true}}},
+		measurement{subjects: slirps, run: bess(65520, true), rows: []row{{name: "TCP in, BESS, MTU 65520", unit: gigabits, higherIsBetter: true}}},
+		measurement{subjects: slirps, run: uml(false), rows: []row{{name: "TCP out, User Mode Linux", unit: gigabits, higherIsBetter: true}}},
+		measurement{subjects: slirps, run: uml(true), rows: []row{{name: "TCP in, User Mode Linux", unit: gigabits, higherIsBetter: true}}},
+		measurement{subjects: alone, run: betweenPeers, rows: []row{{name: "TCP between two machines, BESS", unit: gigabits, higherIsBetter: true}}},
+	)
+}
+
+// bulk is the throughput in one way, and what it costs.
+func bulk(way string, mtu, streams int) measurement {
+	name := fmt.Sprintf("TCP %s, MTU %d", way, mtu)
+	if streams > 1 {
+		name += fmt.Sprintf(", %d streams", streams)
+	}
+	m := measurement{subjects: subjects, run: throughput(way, mtu, streams), rows: []row{
+		{name: name, unit: gigabits, higherIsBetter: true, headline: streams == 1 && mtu != 9000},
+	}}
+	if streams == 1 {
+		m.rows = append(m.rows, row{name: name + ", processor time for 1 GB", unit: secondsPerGB})
+	}
+	return m
+}
+
+// selectMeasurements are those that were asked for.
+func selectMeasurements(p *lab.Program, o options) (selected []measurement) {
+	only, err := regexp.Compile(o.only)
+	if err != nil {
+		p.Fatalf("-only: %v", err)
+	}
+	for _, m := range measurements() {
+		for _, r := range m.rows {
+			if only.MatchString(r.name) {
+				selected = append(selected, m)
+				break
+			}
 		}
 	}
 	return selected

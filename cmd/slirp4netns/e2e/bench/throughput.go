@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"strconv"
 	"time"
@@ -8,45 +9,100 @@ import (
 	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
 )
 
-// iperf is the throughput of one TCP connection between the guest and the
-// host's loopback, as the receiver saw it, without the first second.
-func iperf(mtu int, in bool) func(*bench, string) []float64 {
-	return func(b *bench, binary string) (samples []float64) {
-		b.connected(binary, mtu, func(g *lab.Guest, _ *lab.Slirp) {
-			samples = []float64{b.iperfIn(g, "10.0.2.2", in)}
+// throughput is that of TCP between the guest and the host's loopback, as
+// the receiver saw it, without the first second, and what the data plane
+// used of the processors.
+func throughput(way string, mtu, streams int) func(*bench, *subject) [][]float64 {
+	return func(b *bench, s *subject) [][]float64 {
+		var rate, cost []float64
+		b.connected(s, setup{mtu: mtu, forward: way == "forwarded"}, func(at *place) {
+			var before float64
+			if at.pid != 0 {
+				before = b.cpu(at.pid)
+			}
+			report := b.transfer(at, way, streams)
+			rate = []float64{report.gigabits()}
+			if at.pid != 0 {
+				cost = []float64{(b.cpu(at.pid) - before) / report.gigabytes(b)}
+			}
 		})
-		return samples
+		return [][]float64{rate, cost}
 	}
 }
 
-// iperfIn runs a client in a guest, and returns Gbit/s.
-func (b *bench) iperfIn(g *lab.Guest, server string, in bool) float64 {
-	return b.received(g.Run(b.p, time.Duration(b.o.seconds+30)*time.Second, "iperf3", b.iperfArgs(server, in)...))
-}
-
-// iperfArgs are those of a client.
-func (b *bench) iperfArgs(server string, in bool) []string {
-	args := []string{"-J", "-c", server, "-p", strconv.Itoa(iperfPort), "-O", "1", "-t", strconv.Itoa(b.o.seconds)}
-	if in {
+// transfer runs iperf3 in one way.
+func (b *bench) transfer(at *place, way string, streams int) *report {
+	args := []string{"-P", strconv.Itoa(streams)}
+	switch way {
+	case "out":
+	case "in":
 		args = append(args, "-R")
+	case "forwarded":
+		if at.guest != nil {
+			p := lab.NewProgram("bench")
+			defer p.Close()
+			b.startIperf(func(ctx context.Context, name string, args ...string) command {
+				return at.guest.Command(ctx, name, args...)
+			}, func() error { return at.ns.Do(func() error { return dialOnce("127.0.0.1", iperfPort) }) }, p)
+			return b.iperf(&place{ns: lab.Host}, "127.0.0.1", forwardPort, args...)
+		}
 	}
-	return args
+	return b.iperf(at, at.gateway, iperfPort, args...)
 }
 
-// received is what the receiver saw, in Gbit/s, of a client's report.
-func (b *bench) received(out string) float64 {
-	var report struct {
-		End struct {
-			Received struct {
-				BitsPerSecond float64 `json:"bits_per_second"`
-			} `json:"sum_received"`
-		} `json:"end"`
+// iperf runs a client.
+func (b *bench) iperf(at *place, server string, port int, args ...string) *report {
+	ctx, cancel := context.WithTimeout(context.Background(), b.rate()+30*time.Second)
+	defer cancel()
+	cmd := at.command(ctx, "iperf3", append(b.iperfArgs(server, port), args...)...)
+	out, err := cmd.Output()
+	if err != nil {
+		b.p.Fatalf("%v: %v\n%s", cmd.Args, err, out)
 	}
-	if err := json.Unmarshal([]byte(out), &report); err != nil {
+	return b.parse(string(out))
+}
+
+// iperfArgs are those of every client. The first second does not count.
+func (b *bench) iperfArgs(server string, port int) []string {
+	return []string{"-J", "-4", "-c", server, "-p", strconv.Itoa(port), "-O", "1", "-t", strconv.Itoa(b.o.seconds)}
+}
+
+// report is the part of iperf3's that we need.
+type report struct {
+	End struct {
+		Sum struct { // of UDP
+			Seconds float64 `json:"seconds"`
+			Packets float64 `json:"packets"`
+			Lost    float64 `json:"lost_packets"`
+		} `json:"sum"`
+		Received struct {
+			Bytes         float64 `json:"bytes"`
+			BitsPerSecond float64 `json:"bits_per_second"`
+		} `json:"sum_received"`
+	} `json:"end"`
+}
+
+// parse reads what a client printed.
+func (b *bench) parse(out string) *report {
+	var r report
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
 		b.p.Fatalf("iperf3: %v\n%s", err, out)
 	}
-	if report.End.Received.BitsPerSecond == 0 {
+	if r.End.Received.BitsPerSecond == 0 && r.End.Sum.Packets == 0 {
 		b.p.Fatalf("iperf3 received nothing:\n%s", out)
 	}
-	return report.End.Received.BitsPerSecond / 1e9
+	return &r
+}
+
+// gigabits is what the receiver saw, in Gbit/s.
+func (r *report) gigabits() float64 { return r.End.Received.BitsPerSecond / 1e9 }
+
+// gigabytes is what was carried, with the second that does not count.
+func (r *report) gigabytes(b *bench) float64 {
+	return r.End.Received.BitsPerSecond / 8e9 * (b.rate() + time.Second).Seconds()
+}
+
+// delivered is the datagrams that arrived, each second.
+func (r *report) delivered() float64 {
+	return (r.End.Sum.Packets - r.End.Sum.Lost) / r.End.Sum.Seconds
 }

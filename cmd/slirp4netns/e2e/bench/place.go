@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
+)
+
+// place is where a client of a measurement runs.
+type place struct {
+	ns      *lab.Namespace
+	guest   *lab.Guest // nil for the host itself
+	gateway string     // the host's 127.0.0.1, as it is seen here
+	pid     int        // of the data plane; 0: there is none
+	ready   time.Duration
+	api     string // its control socket, if it was forwarded to
+}
+
+// command is one that runs here.
+func (at *place) command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	if at.guest == nil {
+		return lab.Command(ctx, lab.OrdinaryUID, name, args...)
+	}
+	return at.guest.Command(ctx, name, args...)
+}
+
+// gateway4 is the gateway for system calls.
+func (at *place) gateway4() (a [4]byte) {
+	copy(a[:], net.ParseIP(at.gateway).To4())
+	return a
+}
+
+// connectSlirp is for both slirp4netns.
+func connectSlirp(b *bench, s *subject, o setup, fn func(*place)) {
+	p := lab.NewProgram("bench")
+	g := lab.NewGuest(p, lab.GuestOptions{})
+	args := append([]string{"-c", fmt.Sprintf("--mtu=%d", o.mtu)}, o.args...)
+	at := &place{ns: &g.Namespace, guest: g, gateway: "10.0.2.2"}
+	if o.forward {
+		at.api = filepath.Join(lab.TempDir(p, g.UID), "api.sock")
+		args = append(args, "-a", at.api)
+	}
+	running := lab.StartSlirp(p, lab.SlirpOptions{Binary: s.binary, UID: g.UID, Args: append(args, strconv.Itoa(g.PID), "tap0")})
+	at.pid, at.ready = running.Process.Pid, running.Ready
+	if o.forward {
+		b.addForward(at.api, "tcp", iperfPort)
+		b.addForward(at.api, "udp", echoPort)
+	}
+	fn(at)
+	b.end(p, s)
+}
+
+// connectPasta has pasta answer for the same addresses. What would bypass
+// its stack is off, but for forwards from loopback, which it always splices.
+func connectPasta(b *bench, s *subject, o setup, fn func(*place)) {
+	p := lab.NewProgram("bench")
+	g := lab.NewGuest(p, lab.GuestOptions{})
+	args := []string{"-f", "-4", "--config-net", "-q", "-m", strconv.Itoa(o.mtu),
+		"-a", "10.0.2.100", "-n", "24", "-g", "10.0.2.2", "-T", "none", "-U", "none"}
+	if o.forward {
+		args = append(args, "-t", fmt.Sprintf("127.0.0.1/%d:%d", forwardPort, iperfPort), "-u", fmt.Sprintf("127.0.0.1/%d:%d", forwardPort, echoPort))
+	} else {
+		args = append(args, "-t", "none", "-u", "none")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var said lab.Log
+	cmd := lab.Command(ctx, g.UID, "pasta", append(args, strconv.Itoa(g.PID))...)
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		b.p.Fatalf("%v", err)
+	}
+	p.Cleanup(func() { cancel(); cmd.Wait() })
+	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		c, err := g.Dial("tcp4", fmt.Sprintf("10.0.2.2:%d", bytePort), time.Second)
+		if err == nil {
+			c.Close()
+			break
+		}
+		if time.Since(start) > 5*time.Second {
+			b.p.Fatalf("pasta: %v\n%s", err, said.String())
+		}
+	}
+	fn(&place{ns: &g.Namespace, guest: g, gateway: "10.0.2.2", pid: cmd.Process.Pid})
+	b.end(p, s)
+}
+
+// connectNothing measures the kernel alone.
+func connectNothing(_ *bench, _ *subject, _ setup, fn func(*place)) {
+	fn(&place{ns: lab.Host, gateway: "127.0.0.1"})
+}
+
+// end ends what was started for one measurement.
+func (b *bench) end(p *lab.Program, s *subject) {
+	p.Close()
+	if p.Failed() {
+		b.p.Fatalf("%s failed: no figure of it counts", s.name)
+	}
+}
+
+// addForward leads 127.0.0.1:forwardPort to a port of the guest.
+func (b *bench) addForward(socket, proto string, port int) {
+	c, err := net.Dial("unix", socket)
+	if err != nil {
+		b.p.Fatalf("%v", err)
+	}
+	defer c.Close()
+	fmt.Fprintf(c, `{"execute":"add_hostfwd","arguments":{"proto":%q,"host_addr":"127.0.0.1","host_port":%d,"guest_port":%d}}`, proto, forwardPort, port)
+	c.(*net.UnixConn).CloseWrite()
+	var reply struct{ Return *struct{ ID int } }
+	if err := json.NewDecoder(c).Decode(&reply); err != nil || reply.Return == nil {
+		b.p.Fatalf("add_hostfwd %s: %v", proto, err)
+	}
+}
+
+// cpu is what a process has used so far, in seconds.
+func (b *bench) cpu(pid int) float64 {
+	fields := procStat(pid)
+	if len(fields) < 15 {
+		b.p.Fatalf("/proc/%d/stat: %q", pid, fields)
+	}
+	var ticks float64
+	for _, f := range fields[11:13] { // utime and stime, proc_pid_stat(5)
+		n, _ := strconv.ParseFloat(f, 64)
+		ticks += n
+	}
+	return ticks / clockTicks
+}
+
+// clockTicks is sysconf(_SC_CLK_TCK), 100 on every Linux that Go runs on.
+const clockTicks = 100
+
+// tcpSocket is a blocking TCP socket that sends at once.
+func tcpSocket() (int, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"net"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
+)
+
+// serveBytes sends back what comes on 127.0.0.1, for ever: one thread for
+// all connections.
+func serveBytes(port int) error {
+	l, err := listen(port)
+	if err != nil {
+		return err
+	}
+	events, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return err
+	}
+	if err := watch(events, l); err != nil {
+		return err
+	}
+	go func() {
+		runtime.LockOSThread()
+		ready := make([]unix.EpollEvent, 64)
+		for {
+			n, _ := unix.EpollWait(events, ready, -1)
+			for i := range max(n, 0) {
+				switch fd := int(ready[i].Fd); fd {
+				case l:
+					if fd, _, err := unix.Accept4(l, unix.SOCK_CLOEXEC); err == nil {
+						unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+						watch(events, fd)
+					}
+				default:
+					if !sendBack(fd) {
+						unix.Close(fd)
+					}
+				}
+			}
+		}
+	}()
+	return nil
+}
+
+// sendBack serves a connection that has something, until it has an end.
+func sendBack(fd int) bool {
+	var buf [1024]byte
+	n, err := unix.Read(fd, buf[:])
+	if err == unix.EINTR {
+		return true
+	}
+	if err != nil || n == 0 {
+		return false
+	}
+	_, err = unix.Write(fd, buf[:n])
+	return err == nil
+}
+
+// watch has a descriptor's input reported.
+func watch(events, fd int) error {
+	return unix.EpollCtl(events, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
+}
+
+// listen listens on 127.0.0.1.
+func listen(port int) (int, error) {
+	l, err := tcpSocket()
+	if err != nil {
+		return -1, err
+	}
+	if err := unix.Bind(l, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		return -1, err
+	}
+	return l, unix.Listen(l, 4096)
+}
+
+// serveDatagrams sends back what comes to a UDP port of a namespace, for as
+// long as the program runs: one thread that blocks.
+func serveDatagrams(ns *lab.Namespace, addr string, port int) error {
+	var fd int
+	err := ns.Do(func() (err error) {
+		if fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
+			return err
+		}
+		at := &unix.SockaddrInet4{Port: port}
+		copy(at.Addr[:], net.ParseIP(addr).To4())
+		return unix.Bind(fd, at)
+	})
+	if err != nil {
+		return err
+	}
+	go func() {
+		runtime.LockOSThread()
+		buf := make([]byte, 65536)
+		for {
+			if n, from, err := unix.Recvfrom(fd, buf, 0); err == nil {
+				unix.Sendto(fd, buf[:n], 0, from)
+			}
+		}
+	}()
+	return nil
+}
+
+// serveStream sends to whoever connects, for ever.
+func serveStream(port int) error {
+	l, err := listen(port)
+	if err != nil {
+		return err
+	}
+	go func() {
+		for {
+			fd, _, err := unix.Accept4(l, unix.SOCK_CLOEXEC)
+			if err != nil {
+				time.Sleep(time.Millisecond)
+				continue
+			}
+			go func() {
+				defer unix.Close(fd)
+				block := make([]byte, 256<<10)
+				for {
+					if _, err := unix.Write(fd, block); err != nil && err != unix.EINTR {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	return nil
+}

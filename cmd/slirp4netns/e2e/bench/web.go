@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
+)
+
+// nginxConf serves one small page from memory.
+const nginxConf = `daemon off; worker_processes 1; pid %[1]s/pid; error_log /dev/null;
+events { worker_connections 4096; }
+http {
+  access_log off; client_body_temp_path %[1]s/a; proxy_temp_path %[1]s/b; fastcgi_temp_path %[1]s/c;
+  uwsgi_temp_path %[1]s/d; scgi_temp_path %[1]s/e; keepalive_requests 1000000000;
+  server { listen 127.0.0.1:%[2]d backlog=4096; location / { return 200 "hello\n"; } }
+}
+`
+
+// serveWeb starts nginx on the host's loopback.
+func (b *bench) serveWeb() error {
+	dir := lab.TempDir(b.p, lab.OrdinaryUID)
+	conf := filepath.Join(dir, "nginx.conf")
+	if err := os.WriteFile(conf, fmt.Appendf(nil, nginxConf, dir, webPort), 0o644); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := lab.Command(ctx, lab.OrdinaryUID, "nginx", "-c", conf, "-e", "/dev/null")
+	if err := cmd.Start(); err != nil {
+		cancel()
+		return err
+	}
+	b.p.Cleanup(func() { cancel(); cmd.Wait() })
+	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		err := dialOnce("127.0.0.1", webPort)
+		if err == nil || time.Since(start) > 5*time.Second {
+			return err
+		}
+	}
+}
+
+// The lines of wrk's report that count.
+var (
+	wrkRate   = regexp.MustCompile(`Requests/sec:\s+([0-9.]+)`)
+	wrkErrors = regexp.MustCompile(`(Socket errors|Non-2xx).*`)
+)
+
+// webRequests is how many pages wrk gets in a second.
+func webRequests(keepAlive bool) func(*bench, *subject) [][]float64 {
+	return func(b *bench, s *subject) [][]float64 {
+		var rate float64
+		b.connected(s, setup{mtu: latencyMTU}, func(at *place) {
+			ctx, cancel := context.WithTimeout(context.Background(), b.rate()+20*time.Second)
+			defer cancel()
+			args := []string{"-t1", "-c" + strconv.Itoa(parallel), "-d" + strconv.Itoa(b.o.seconds) + "s"}
+			if !keepAlive {
+				args = append(args, "-H", "Connection: close")
+			}
+			out, err := at.command(ctx, "wrk", append(args, fmt.Sprintf("http://%s:%d/", at.gateway, webPort))...).Output()
+			m := wrkRate.FindSubmatch(out)
+			if err != nil || m == nil {
+				b.p.Fatalf("%s: wrk: %v\n%s", s.name, err, out)
+			}
+			if failed := wrkErrors.Find(out); failed != nil {
+				b.p.Logf("%s: wrk: %s", s.name, failed)
+			}
+			rate, _ = strconv.ParseFloat(string(m[1]), 64)
+		})
+		return [][]float64{{rate}}
+	}
+}
