@@ -18,6 +18,7 @@ import (
 	"github.com/slirp4netns-go/slirp4netns/parent/link"
 	"github.com/slirp4netns-go/slirp4netns/parent/outbound"
 	"github.com/slirp4netns-go/slirp4netns/parent/poll"
+	"github.com/slirp4netns-go/slirp4netns/parent/tcpinput"
 )
 
 // ErrTapGone tells that the guest's network namespace ended, or that the other
@@ -75,11 +76,19 @@ func New(cfg Config) (*Plane, error) {
 		IPv6:    cfg.EnableIPv6,
 		Addrs6:  cfg.Addrs6(),
 		Receive: p.receive,
+		Worker:  p.worker,
 	})
 	if p.stack, err = newStack(p.link, &cfg); err != nil {
 		p.poller.Close()
 		return nil, err
 	}
+	input, err := tcpinput.New(p.stack, nicID)
+	if err != nil {
+		p.poller.Close()
+		p.stack.Close()
+		return nil, err
+	}
+	p.link.SetInput(input)
 	policy := &outbound.Policy{
 		Gateway:             cfg.Gateway,
 		Nameserver:          cfg.Nameserver,
@@ -142,8 +151,9 @@ func (p *Plane) Start(fd int, f tun.Features) error {
 	}
 	f.Offload = p.link.Offload()
 	p.features.Store(&f)
+	p.poller.Between(p.link.Between)
 	p.run()
-	return nil
+	return p.link.Watch(p.poller, p.lost)
 }
 
 // Connect is Start with a device that is no TAP, which the Plane owns from then
@@ -155,7 +165,16 @@ func (p *Plane) Connect(w link.Wire) error {
 	p.link.Connect(w)
 	p.features.Store(&tun.Features{Name: w.Name()})
 	p.run()
+	go func() { p.lost(p.link.Run()) }()
 	return nil
+}
+
+// lost ends the Plane: the device cannot be read any more.
+func (p *Plane) lost(err error) {
+	if errors.Is(err, link.ErrGone) {
+		err = ErrTapGone
+	}
+	p.ended <- err
 }
 
 // run runs all parts.
@@ -166,13 +185,6 @@ func (p *Plane) run() {
 	}
 	go func() { p.ended <- p.poller.Run() }()
 	go p.worker.Run()
-	go func() {
-		err := p.link.Run()
-		if errors.Is(err, link.ErrGone) {
-			err = ErrTapGone
-		}
-		p.ended <- err
-	}()
 }
 
 // Wait returns when ctx is done (nil) or when a part of the Plane has ended.

@@ -72,7 +72,7 @@ func SendTo(fd int, b []byte, ap netip.AddrPort, ctrl []byte) unix.Errno {
 		msg.SetControllen(len(ctrl))
 	}
 	for {
-		_, _, errno := unix.Syscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&msg)), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+		_, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&msg)), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
 		if errno != unix.EINTR {
 			return errno
 		}
@@ -124,7 +124,7 @@ func RecvTTL(fd int, b []byte) (n int, from netip.AddrPort, ttl uint8, errno uni
 
 func recvmsg(fd int, msg *unix.Msghdr, flags uintptr) (int, unix.Errno) {
 	for {
-		n, _, errno := unix.Syscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(msg)), flags)
+		n, _, errno := unix.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(msg)), flags)
 		if errno != unix.EINTR {
 			return int(n), errno
 		}

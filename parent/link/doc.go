@@ -4,13 +4,15 @@
 // Theory of operation. The TAP is opened with IFF_VNET_HDR and TUNSETOFFLOAD,
 // so each frame follows a struct virtio_net_hdr (virtio 1.2, section 5.1.6),
 // the guest's kernel hands over TCP segments of up to 64 KiB whatever the MTU,
-// and takes them. One goroutine reads. A frame goes
+// and takes them. One goroutine reads: the poller's, or a Wire's. A frame goes
 //
 //  1. to the ARP responder here, which answers for our addresses only, or
 //  2. through the checks of this package (IPv4 header always; transport
 //     checksum unless the virtio header vouches for it), then
 //  3. to the Receiver, which takes UDP and ICMP, or
 //  4. into netstack: TCP and fragments.
+//
+// What that leaves to the worker is done before the next frame.
 //
 // netstack is told that received checksums are verified, since its per-packet
 // mark is overwritten by the NIC's capability; that promise is kept by step 2.

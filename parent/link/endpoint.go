@@ -3,7 +3,6 @@ package link
 import (
 	"fmt"
 	"net/netip"
-	"os"
 	"sync"
 	"sync/atomic"
 
@@ -13,6 +12,7 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 
 	"github.com/slirp4netns-go/slirp4netns/ipc/tun"
+	"github.com/slirp4netns-go/slirp4netns/parent/poll"
 )
 
 const (
@@ -68,6 +68,16 @@ type Config struct {
 	Addrs6 []netip.Addr
 	// Receive may be nil.
 	Receive Receiver
+	// Worker is what netstack's callbacks leave work to. It may be nil.
+	Worker *poll.Worker
+}
+
+// Input has netstack process a TCP segment while it is being delivered.
+type Input interface {
+	// Begin is called before the segment behind hdrLen bytes of packet is
+	// delivered. End is called afterwards if it returned true.
+	Begin(proto tcpip.NetworkProtocolNumber, packet []byte, hdrLen int) bool
+	End()
 }
 
 // Endpoint implements stack.LinkEndpoint and stack.GSOEndpoint.
@@ -78,13 +88,18 @@ type Endpoint struct {
 	ipv6   bool
 	mac4   MAC
 	recv   Receiver
+	worker *poll.Worker
+	input  Input // nil: netstack goes its own way
 	stats  Stats
+	acks   acks
 
 	dispatcher stack.NetworkDispatcher
 
 	// Set by Open, before the first packet.
 	fd      int
-	file    *os.File
+	name    string
+	tap     *tap // set by Watch
+	delay   bool // acknowledgements may wait
 	wire    Wire // nil: there is fd
 	vnetLen int  // bytes of virtio-net header; 0: none
 	gso     bool
@@ -92,6 +107,7 @@ type Endpoint struct {
 	neigh   *neighbours
 	closed  atomic.Bool
 	life    sync.RWMutex // held for reading while fd is written to
+	reading sync.Mutex   // held while fd is read
 }
 
 var (
@@ -109,6 +125,7 @@ func New(cfg Config) *Endpoint {
 		ipv6:   cfg.IPv6,
 		mac4:   ipv4MAC(cfg.Addrs[0]),
 		recv:   cfg.Receive,
+		worker: cfg.Worker,
 		fd:     -1,
 		neigh:  newNeighbours(broadcastMAC),
 		// Until a device says otherwise; see SupportedGSO.
@@ -139,7 +156,7 @@ func (e *Endpoint) Open(fd int, f tun.Features) error {
 	e.vnetLen = f.VnetHdrLen
 	e.gso = f.Offload&tun.OffloadTCP == tun.OffloadTCP
 	e.offload = f.Offload
-	e.file = os.NewFile(uintptr(fd), f.Name)
+	e.name = f.Name
 	return nil
 }
 
@@ -154,6 +171,9 @@ func deviceMAC(fd int) (MAC, bool) {
 	}
 	return hwAddr(ifr), true
 }
+
+// SetInput must be called before the first packet.
+func (e *Endpoint) SetInput(in Input) { e.input = in }
 
 // Offload returns the device's effective TUNSETOFFLOAD bits.
 func (e *Endpoint) Offload() uint32 { return e.offload }
@@ -220,12 +240,11 @@ func (e *Endpoint) SetOnCloseAction(func()) {}
 
 // Close implements stack.LinkEndpoint: it ends Run and closes the device.
 func (e *Endpoint) Close() {
-	if e.file == nil && e.wire == nil {
+	if e.fd < 0 && e.wire == nil || e.closed.Swap(true) {
 		return
 	}
-	e.closed.Store(true)
-	// Whoever is writing finishes first, and nobody writes from then on: the
-	// number may be another's soon.
+	// Whoever is writing or reading finishes first, and nobody does from then
+	// on: the number may be another's soon.
 	e.life.Lock()
 	//lint:ignore SA2001 that was the wait
 	e.life.Unlock()
@@ -233,5 +252,16 @@ func (e *Endpoint) Close() {
 		e.wire.Close()
 		return
 	}
-	e.file.Close()
+	e.reading.Lock()
+	defer e.reading.Unlock()
+	if e.tap != nil {
+		e.tap.poller.Remove(e.fd, e.tap.token)
+	}
+	unix.Close(e.fd)
+}
+
+// Run reads the frames of a Wire until it is gone (ErrGone) or Close (nil).
+func (e *Endpoint) Run() error {
+	r := reader{e: e}
+	return e.wire.Run(r.frame)
 }

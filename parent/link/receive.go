@@ -3,9 +3,7 @@ package link
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"net/netip"
-	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -29,57 +27,6 @@ const copyLimit = 16 << 10
 // largest chunk that gVisor pools, which holds any IP packet.
 const viewSize = 64 << 10
 
-// turn is how many frames are read before others have their turn: where one
-// thread runs everything, a guest that sends without end would keep them from
-// it for the 10 ms that the runtime lets a goroutine run.
-const turn = 32
-
-// Run reads frames until the device is gone (ErrGone) or Close (nil).
-func (e *Endpoint) Run() error {
-	if e.wire != nil {
-		r := reader{e: e}
-		return e.wire.Run(r.frame)
-	}
-	rc, err := e.file.SyscallConn()
-	if err != nil {
-		return fmt.Errorf("link: %w", err)
-	}
-	r := reader{e: e, view: buffer.NewViewSize(viewSize)}
-	defer func() { r.view.Release() }()
-	var failed error
-	err = rc.Read(func(fd uintptr) bool {
-		for n := 1; ; n++ {
-			if n%turn == 0 {
-				runtime.Gosched()
-			}
-			if e.closed.Load() {
-				return true // Close waits for us, and a flood does not end
-			}
-			n, errno := r.readFrame(fd)
-			switch {
-			case errno == unix.EAGAIN:
-				return false
-			case errno == unix.EINTR:
-				continue
-			case errno == unix.EBADFD, errno == unix.ECONNRESET, errno == 0 && n == 0:
-				failed = ErrGone
-				return true
-			case errno != 0:
-				failed = fmt.Errorf("link: read from %s: %w", e.file.Name(), errno)
-				return true
-			}
-			r.receive(n)
-		}
-	})
-	if failed != nil {
-		return failed
-	}
-	if e.closed.Load() {
-		return nil
-	}
-	return err
-}
-
 // reader is the state of the goroutine that reads.
 type reader struct {
 	e    *Endpoint
@@ -94,15 +41,19 @@ func (r *reader) readFrame(fd uintptr) (int, unix.Errno) {
 	iov := [2]unix.Iovec{{Base: &r.head[0]}, {Base: &b[0]}}
 	iov[0].SetLen(r.e.vnetLen + ethLen)
 	iov[1].SetLen(len(b))
-	n, _, errno := unix.Syscall(unix.SYS_READV, fd, uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)))
+	n, _, errno := unix.RawSyscall(unix.SYS_READV, fd, uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)))
 	if errno != 0 {
 		return 0, errno
 	}
 	return int(n), 0
 }
 
-// receive handles a frame of n bytes, headers included.
+// receive handles a frame of n bytes, headers included. What it leaves to the
+// worker is done right then, if there is little of it.
 func (r *reader) receive(n int) {
+	if w := r.e.worker; w != nil && w.Hold() {
+		defer w.Release()
+	}
 	e := r.e
 	n -= e.vnetLen + ethLen
 	if n <= 0 {
@@ -118,6 +69,9 @@ func (r *reader) receive(n int) {
 
 // frame handles a frame of a Wire.
 func (r *reader) frame(f []byte) {
+	if w := r.e.worker; w != nil && w.Hold() {
+		defer w.Release()
+	}
 	if len(f) <= ethLen {
 		r.e.stats.Malformed.Add(1)
 		return
@@ -182,12 +136,15 @@ func (r *reader) receiveIPv4(b []byte, from MAC, h *VnetHdr) {
 			return
 		}
 	}
-	r.deliver(header.IPv4ProtocolNumber, b)
+	if fragment || proto != header.TCPProtocolNumber {
+		hdrLen = 0
+	}
+	r.deliver(header.IPv4ProtocolNumber, b, hdrLen)
 }
 
 // deliver gives the packet, which is at the start of the view if there is one,
-// to netstack.
-func (r *reader) deliver(proto tcpip.NetworkProtocolNumber, b []byte) {
+// to netstack. hdrLen is 0 unless it is a TCP segment in one piece.
+func (r *reader) deliver(proto tcpip.NetworkProtocolNumber, b []byte, hdrLen int) {
 	var v *buffer.View
 	if len(b) <= copyLimit || r.view == nil {
 		v = buffer.NewViewWithData(b)
@@ -197,6 +154,24 @@ func (r *reader) deliver(proto tcpip.NetworkProtocolNumber, b []byte) {
 		r.view = buffer.NewViewSize(viewSize)
 	}
 	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithView(v)})
+	held := hdrLen != 0 && r.e.input != nil && r.e.input.Begin(proto, v.AsSlice(), hdrLen)
 	r.e.dispatcher.DeliverNetworkPacket(proto, pkt)
+	if held {
+		small := r.e.delay && isSmall(b[hdrLen:])
+		if small {
+			r.e.acks.holding.Store(true)
+		}
+		r.e.input.End()
+		if small {
+			r.e.acks.holding.Store(false)
+		}
+	}
 	pkt.DecRef()
+}
+
+// isSmall tells whether a TCP segment has little data, and nothing else to say.
+func isSmall(segment []byte) bool {
+	h := header.TCP(segment)
+	n := len(segment) - int(h.DataOffset())
+	return n > 0 && n < smallData && h.Flags() == header.TCPFlagAck|header.TCPFlagPsh
 }

@@ -71,7 +71,11 @@ func (r *reader) receiveIPv6(b []byte, from MAC, h *VnetHdr) {
 			return
 		}
 	}
-	r.deliver(header.IPv6ProtocolNumber, b)
+	hdrLen := 0
+	if !c.Fragment && c.Proto == header.TCPProtocolNumber {
+		hdrLen = c.HdrLen
+	}
+	r.deliver(header.IPv6ProtocolNumber, b, hdrLen)
 }
 
 // reassemble tells whether netstack shall reassemble the packet whose first

@@ -54,7 +54,8 @@ func (o *outgoing) release(n int) {
 func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
 	n := 0
 	for _, pkt := range pkts.AsSlice() {
-		if !e.writePacket(pkt) {
+		e.acks.forget(pkt)
+		if !e.acks.hold(pkt) && !e.writePacket(pkt) {
 			return n, &tcpip.ErrNoBufferSpace{}
 		}
 		n++
@@ -204,7 +205,7 @@ func (e *Endpoint) writev(iov []unix.Iovec) bool {
 		return false
 	}
 	for {
-		_, _, errno := unix.Syscall(unix.SYS_WRITEV, uintptr(e.fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)))
+		_, _, errno := unix.RawSyscall(unix.SYS_WRITEV, uintptr(e.fd), uintptr(unsafe.Pointer(&iov[0])), uintptr(len(iov)))
 		switch errno {
 		case 0:
 			return true

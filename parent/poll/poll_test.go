@@ -165,3 +165,86 @@ func TestPollerLevel(t *testing.T) {
 	}()
 	closed()
 }
+
+// What is scheduled while a Worker is held is run by Release, up to a point;
+// the Worker does the rest.
+func TestWorkerHold(t *testing.T) {
+	w := NewWorker()
+	if w.Hold() {
+		t.Fatal("a Worker that does not run is held")
+	}
+	done := make(chan struct{})
+	go func() { w.Run(); close(done) }()
+	hold := func() {
+		t.Helper()
+		for start := time.Now(); !w.Hold(); time.Sleep(time.Millisecond) {
+			if time.Since(start) > 5*time.Second {
+				t.Fatal("the Worker is never idle")
+			}
+		}
+	}
+	hold()
+	if w.Hold() {
+		t.Error("held twice")
+	}
+	ran := make(chan int, 100)
+	tasks := make([]Task, 2*inline)
+	for i := range tasks {
+		tasks[i].Init(func() { ran <- i })
+	}
+	w.Schedule(&tasks[0])
+	w.Schedule(&tasks[1])
+	if len(ran) != 0 {
+		t.Error("a task ran before Release")
+	}
+	w.Release()
+	if len(ran) != 2 || <-ran != 0 || <-ran != 1 {
+		t.Error("Release did not run both tasks in turn")
+	}
+	hold()
+	for i := range tasks {
+		w.Schedule(&tasks[i])
+	}
+	w.Release()
+	for i := range tasks {
+		select {
+		case got := <-ran:
+			if got != i {
+				t.Errorf("task %d ran, want %d", got, i)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatalf("task %d did not run", i)
+		}
+	}
+	hold() // it has come to rest, or this would fail
+	w.Release()
+	w.Close()
+	<-done
+}
+
+// Spinning has to pay.
+func TestSpinner(t *testing.T) {
+	s := &spinner{credit: spinCredit}
+	count := func(found bool) (spins int) {
+		for range 1000 {
+			if s.worthwhile() {
+				spins++
+				s.spun(found)
+			}
+		}
+		return spins
+	}
+	if n := count(true); n != 1000 {
+		t.Errorf("%d of 1000 waits spin where each finds something", n)
+	}
+	if n := count(false); n > spinCredit+1000/rareSpin+1 {
+		t.Errorf("%d of 1000 waits spin for nothing", n)
+	}
+	if n := count(true); n < 900 {
+		t.Errorf("%d of 1000 waits spin when it pays again", n)
+	}
+	s.alone = true
+	if n := count(true); n != 0 {
+		t.Errorf("%d of 1000 waits spin on one processor", n)
+	}
+}

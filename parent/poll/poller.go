@@ -1,8 +1,9 @@
 package poll
 
 import (
+	"errors"
 	"fmt"
-	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -47,8 +48,11 @@ type slot struct {
 
 // Poller watches file descriptors.
 type Poller struct {
-	file   *os.File // the epoll instance in the runtime's poller
-	closed atomic.Bool
+	between func(idle bool)
+	ended   chan struct{} // closed when Run returns
+	running atomic.Bool
+	closed  atomic.Bool
+	bell    int // an eventfd that Close rings
 
 	mu    sync.Mutex
 	epfd  int     // guarded by mu; -1 after Close
@@ -62,13 +66,29 @@ func New() (*Poller, error) {
 	if err != nil {
 		return nil, fmt.Errorf("epoll_create1: %w", err)
 	}
-	// os.NewFile hands only non-blocking descriptors to the runtime's poller.
-	if err := unix.SetNonblock(epfd, true); err != nil {
+	bell, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
 		unix.Close(epfd)
-		return nil, fmt.Errorf("fcntl(O_NONBLOCK) on an epoll instance: %w", err)
+		return nil, fmt.Errorf("eventfd: %w", err)
 	}
-	return &Poller{epfd: epfd, file: os.NewFile(uintptr(epfd), "epoll")}, nil
+	p := &Poller{between: func(bool) {}, epfd: epfd, bell: bell, ended: make(chan struct{})}
+	if _, err := p.Add(bell, In, silence{}); err != nil {
+		unix.Close(epfd)
+		unix.Close(bell)
+		return nil, err
+	}
+	return p, nil
 }
+
+// silence is what the bell's event is for: it has been heard.
+type silence struct{}
+
+func (silence) HandleEvents(uint32) {}
+
+// Between has fn called, on the poller's goroutine, before each batch of events
+// is delivered, and with true when there was none for a while and the poller is
+// going to sleep. It must be called before Run.
+func (p *Poller) Between(fn func(idle bool)) { p.between = fn }
 
 // epollEvent is what is asked of the kernel.
 func epollEvent(events uint32, index, gen int32) unix.EpollEvent {
@@ -149,48 +169,48 @@ func (p *Poller) handler(ev *unix.EpollEvent) Handler {
 
 // Run delivers events until Close. Its error is nil after Close.
 func (p *Poller) Run() error {
-	rc, err := p.file.SyscallConn()
-	if err != nil {
-		return fmt.Errorf("poll: %w", err)
-	}
-	var events [batch]unix.EpollEvent
-	var failed error
-	err = rc.Read(func(fd uintptr) bool {
-		for {
-			n, err := unix.EpollWait(int(fd), events[:], 0)
-			switch {
-			case err == unix.EINTR:
-				continue
-			case err != nil:
-				failed = fmt.Errorf("epoll_wait: %w", err)
-				return true
-			case n == 0:
-				return false // park until the instance is readable again
-			}
+	p.running.Store(true)
+	defer close(p.ended)
+	p.mu.Lock()
+	epfd := p.epfd
+	p.mu.Unlock()
+	events := make([]unix.EpollEvent, batch)
+	s := newSpinner()
+	for !p.closed.Load() {
+		runtime.Gosched() // for those who became ready meanwhile
+		n, errno := s.wait(epfd, events, func() { p.between(true) })
+		p.between(false)
+		if errno != 0 && errno != unix.EINTR {
+			return fmt.Errorf("epoll_wait: %w", errno)
+		}
+		for i := range events[:n] {
 			if p.closed.Load() {
-				return true // Close waits for this, and events may not end
+				return nil // events may not end
 			}
-			for i := range events[:n] {
-				if h := p.handler(&events[i]); h != nil {
-					h.HandleEvents(events[i].Events)
-				}
+			if h := p.handler(&events[i]); h != nil {
+				h.HandleEvents(events[i].Events)
 			}
 		}
-	})
-	if failed != nil {
-		return failed
 	}
-	if p.closed.Load() {
-		return nil
-	}
-	return err
+	return nil
 }
 
-// Close ends Run. Registered descriptors stay open: they are their owners'.
+// Close ends Run, and waits for that. Registered descriptors stay open: they
+// are their owners'. It must not be called by a Handler.
 func (p *Poller) Close() error {
-	p.closed.Store(true)
+	if p.closed.Swap(true) {
+		return nil
+	}
+	if p.running.Load() {
+		one := [8]byte{1}
+		if _, err := unix.Write(p.bell, one[:]); err != nil {
+			return fmt.Errorf("eventfd: %w", err)
+		}
+		<-p.ended
+	}
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	epfd := p.epfd
 	p.epfd = -1 // the number may soon be another's
-	p.mu.Unlock()
-	return p.file.Close()
+	return errors.Join(unix.Close(epfd), unix.Close(p.bell))
 }

@@ -129,6 +129,9 @@ func (f *Flow) Note(events uint32) {
 // HandleEvents implements poll.Handler for a started Flow.
 func (f *Flow) HandleEvents(events uint32) {
 	f.Note(events)
+	if f.cfg.Worker.Hold() {
+		defer f.cfg.Worker.Release()
+	}
 	if events&(poll.In|poll.RdHUp|poll.HUp|poll.Err) != 0 {
 		f.toGuest.kick(f)
 	}

@@ -16,6 +16,10 @@ import (
 // their turn.
 const turn = 1 << 20
 
+// little is how many bytes in a socket look like an answer and not like a part
+// of a stream: there is no second look at what may have come meanwhile.
+const little = 16 << 10
+
 // errSocket stops netstack's copy loops; the errno says why.
 var errSocket = errors.New("splice: host socket")
 
@@ -123,16 +127,21 @@ func (f *Flow) pumpToGuest() step {
 		default:
 			return f.guestGone()
 		}
-		if m == 0 {
-			return idle
+		if m == 0 || r.left == 0 && n < little && !f.hostEnding() {
+			return idle // what comes from now on is an event of its own
 		}
 	}
 	return again
 }
 
+// hostEnding tells whether the poller has told of an end, which it does once.
+func (f *Flow) hostEnding() bool {
+	return f.hostEvents.Load()&(poll.RdHUp|poll.HUp|poll.Err) != 0
+}
+
 // hostEnd is called when the host's socket has nothing to read.
 func (f *Flow) hostEnd() step {
-	if f.hostEvents.Load()&(poll.RdHUp|poll.HUp|poll.Err) == 0 {
+	if !f.hostEnding() {
 		return idle
 	}
 	var b [1]byte
@@ -208,7 +217,7 @@ func (w *hostWriter) Write(b []byte) (int, error) {
 	w.errno = 0
 	done := 0
 	for done < len(b) {
-		n, _, errno := unix.Syscall6(unix.SYS_SENDTO, uintptr(w.fd), uintptr(unsafe.Pointer(&b[done])), uintptr(len(b)-done), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(w.fd), uintptr(unsafe.Pointer(&b[done])), uintptr(len(b)-done), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:
 			done += int(n)
@@ -239,7 +248,7 @@ func (r *hostReader) Read(b []byte) (int, error) {
 		return 0, nil
 	}
 	for {
-		n, _, errno := unix.Syscall6(unix.SYS_RECVFROM, uintptr(r.fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(r.fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0)
 		switch {
 		case errno == unix.EINTR:
 			continue

@@ -121,7 +121,7 @@ func measurements() (all []measurement) {
 			{name: "TCP out, MTU 1500, control socket, 200 idle clients", unit: gigabits, higherIsBetter: true},
 		}},
 		measurement{subjects: slirps, once: true, run: longestGap, rows: []row{
-			{name: "longest gap in 30 s of TCP in, MTU 65520", unit: milliseconds},
+			{name: "longest gap of TCP in at MTU 65520, in 30 s", unit: milliseconds},
 		}},
 		measurement{subjects: slirps, run: bess(1500, false), rows: []row{{name: "TCP out, BESS, MTU 1500", unit: gigabits, higherIsBetter: true}}},
 		measurement{subjects: slirps, run: bess(1500, true), rows: []row{{name: "TCP in, BESS, MTU 1500", unit: gigabits, higherIsBetter: true}}},

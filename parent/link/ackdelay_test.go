@@ -1,0 +1,78 @@
+package link
+
+import (
+	"testing"
+	"time"
+
+	"gvisor.dev/gvisor/pkg/buffer"
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+)
+
+// segment is a packet of netstack's to 10.0.2.100.
+func segment(t *testing.T, port uint16, flags header.TCPFlags, data string) *stack.PacketBuffer {
+	t.Helper()
+	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{
+		ReserveHeaderBytes: header.IPv4MinimumSize + header.TCPMinimumSize,
+		Payload:            buffer.MakeWithData([]byte(data)),
+	})
+	t.Cleanup(pkt.DecRef)
+	header.TCP(pkt.TransportHeader().Push(header.TCPMinimumSize)).Encode(&header.TCPFields{
+		SrcPort: 80, DstPort: port, DataOffset: header.TCPMinimumSize, Flags: flags,
+	})
+	header.IPv4(pkt.NetworkHeader().Push(header.IPv4MinimumSize)).Encode(&header.IPv4Fields{
+		TotalLength: uint16(pkt.Size()), Protocol: uint8(header.TCPProtocolNumber),
+		SrcAddr: tcpip.AddrFrom4([4]byte{10, 0, 2, 2}), DstAddr: tcpip.AddrFrom4([4]byte{10, 0, 2, 100}),
+	})
+	return pkt
+}
+
+// What acknowledges a small segment waits, until something else of the same
+// connection says it as well, or its time has come.
+func TestAckDelay(t *testing.T) {
+	var a acks
+	var out ack
+	if a.hold(segment(t, 1, header.TCPFlagAck, "")) {
+		t.Error("an acknowledgement of a large segment waits")
+	}
+	a.holding.Store(true)
+	for name, pkt := range map[string]*stack.PacketBuffer{
+		"data":    segment(t, 1, header.TCPFlagAck, "x"),
+		"FIN":     segment(t, 1, header.TCPFlagAck|header.TCPFlagFin, ""),
+		"RST":     segment(t, 1, header.TCPFlagAck|header.TCPFlagRst, ""),
+		"SYN-ACK": segment(t, 1, header.TCPFlagAck|header.TCPFlagSyn, ""),
+	} {
+		if a.hold(pkt) {
+			t.Errorf("%s waits", name)
+		}
+	}
+	for port := range uint16(3) {
+		if !a.hold(segment(t, port, header.TCPFlagAck, "")) {
+			t.Fatalf("acknowledgement %d does not wait", port)
+		}
+	}
+	a.forget(segment(t, 9, header.TCPFlagAck, "of another connection"))
+	a.forget(segment(t, 1, header.TCPFlagAck, "answer"))
+	if n := a.waiting.Load(); n != 2 {
+		t.Errorf("%d wait, want the two that nothing else says", n)
+	}
+	time.Sleep(ackDelay)
+	for _, want := range []uint16{0, 2} {
+		if !a.due(false, &out) {
+			t.Fatalf("the acknowledgement to port %d is not sent in time", want)
+		}
+		if got := header.TCP(out.packet()[header.IPv4MinimumSize:]).DestinationPort(); got != want {
+			t.Errorf("port %d, want %d, the oldest", got, want)
+		}
+	}
+	a.hold(segment(t, 5, header.TCPFlagAck, ""))
+	if !a.due(true, &out) || a.due(true, &out) {
+		t.Error("want one that is sent as nothing else happens, and no more")
+	}
+	for port := range uint16(maxHeld + 1) {
+		if got, want := a.hold(segment(t, port, header.TCPFlagAck, "")), port < maxHeld; got != want {
+			t.Errorf("acknowledgement %d: waits %v, want %v", port, got, want)
+		}
+	}
+}

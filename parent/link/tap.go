@@ -1,0 +1,70 @@
+package link
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/buffer"
+
+	"github.com/slirp4netns-go/slirp4netns/parent/poll"
+)
+
+// turn is how many frames are read before the host's sockets have their turn.
+const turn = 32
+
+// tap reads the frames of a TAP when the poller says that there are some.
+type tap struct {
+	reader
+	poller *poll.Poller
+	token  poll.Token
+	ended  func(error)
+}
+
+// Watch begins to read the TAP, on the poller's goroutine. The poller must call
+// Between between two batches of events. ended is called there at most once,
+// when the device is gone (ErrGone) or cannot be read.
+func (e *Endpoint) Watch(p *poll.Poller, ended func(error)) error {
+	t := &tap{reader: reader{e: e, view: buffer.NewViewSize(viewSize)}, poller: p, ended: ended}
+	e.tap = t
+	e.delay = true
+	var err error
+	if t.token, err = p.Add(e.fd, poll.In|poll.Level, t); err != nil {
+		return fmt.Errorf("link: %s: %w", e.name, err)
+	}
+	return nil
+}
+
+// Between is for poll.Poller.Between.
+func (e *Endpoint) Between(idle bool) { e.sendAcks(idle) }
+
+// HandleEvents implements poll.Handler.
+func (t *tap) HandleEvents(uint32) {
+	e := t.e
+	e.reading.Lock()
+	defer e.reading.Unlock()
+	for range turn {
+		if e.closed.Load() {
+			return
+		}
+		n, errno := t.readFrame(uintptr(e.fd))
+		switch {
+		case errno == unix.EAGAIN:
+			return
+		case errno == unix.EINTR:
+			continue
+		case errno == unix.EBADFD, errno == unix.ECONNRESET, errno == 0 && n == 0:
+			t.end(ErrGone)
+			return
+		case errno != 0:
+			t.end(fmt.Errorf("link: read from %s: %w", e.name, errno))
+			return
+		}
+		t.receive(n)
+	}
+}
+
+// end says why there is nothing more to read.
+func (t *tap) end(why error) {
+	t.poller.Remove(t.e.fd, t.token)
+	t.ended(why)
+}

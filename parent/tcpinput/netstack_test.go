@@ -1,0 +1,11 @@
+package tcpinput
+
+import "testing"
+
+// netstack is as this package knows it: the functions that it links to exist,
+// or the test would not link, and the field is there.
+func TestNetstack(t *testing.T) {
+	if _, err := ownedOffset(); err != nil {
+		t.Error(err)
+	}
+}
