@@ -14,7 +14,7 @@ import (
 // it as well, is often there within microseconds. A frame that the guest need
 // not handle is a tenth of such an exchange.
 //
-// Only what acknowledges a small segment waits, so that a stream's sender is
+// So is the end, after the guest's. Only what acknowledges a small segment waits, so that a stream's sender is
 // not held up, and for a millisecond at most, so that Nagle's algorithm in the
 // guest is not either (Linux waits for 40 ms).
 const (

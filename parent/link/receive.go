@@ -169,9 +169,16 @@ func (r *reader) deliver(proto tcpip.NetworkProtocolNumber, b []byte, hdrLen int
 	pkt.DecRef()
 }
 
-// isSmall tells whether a TCP segment has little data, and nothing else to say.
+// isSmall tells whether a TCP segment has little data or is the guest's last:
+// something is likely to be said to that.
 func isSmall(segment []byte) bool {
 	h := header.TCP(segment)
 	n := len(segment) - int(h.DataOffset())
-	return n > 0 && n < smallData && h.Flags() == header.TCPFlagAck|header.TCPFlagPsh
+	switch h.Flags() {
+	case header.TCPFlagAck | header.TCPFlagPsh:
+		return n > 0 && n < smallData
+	case header.TCPFlagAck | header.TCPFlagFin, header.TCPFlagAck | header.TCPFlagPsh | header.TCPFlagFin:
+		return n >= 0 && n < smallData
+	}
+	return false
 }

@@ -222,29 +222,38 @@ func TestWorkerHold(t *testing.T) {
 	<-done
 }
 
-// Spinning has to pay.
-func TestSpinner(t *testing.T) {
-	s := &spinner{credit: spinCredit}
-	count := func(found bool) (spins int) {
+// Spinning has to pay, and so has lingering.
+func TestWaiter(t *testing.T) {
+	w := &waiter{}
+	count := func(found bool, took time.Duration) (spins int) {
 		for range 1000 {
-			if s.worthwhile() {
+			if w.spins() {
 				spins++
-				s.spun(found)
+				if w.spun(found); found {
+					continue
+				}
 			}
+			w.waited(took)
 		}
 		return spins
 	}
-	if n := count(true); n != 1000 {
-		t.Errorf("%d of 1000 waits spin where each finds something", n)
+	if n := count(true, time.Second); n != 0 || w.lingers {
+		t.Errorf("%d of 1000 waits of a second spin, lingers: %v", n, w.lingers)
 	}
-	if n := count(false); n > spinCredit+1000/rareSpin+1 {
+	if n := count(true, spin); n < 1000-rareSpin || !w.lingers {
+		t.Errorf("%d of 1000 waits spin where each finds something, lingers: %v", n, w.lingers)
+	}
+	if n := count(false, spin); n > mostCredit+1000/rareSpin+1 {
 		t.Errorf("%d of 1000 waits spin for nothing", n)
 	}
-	if n := count(true); n < 900 {
+	if n := count(true, spin); n < 1000-rareSpin {
 		t.Errorf("%d of 1000 waits spin when it pays again", n)
 	}
-	s.alone = true
-	if n := count(true); n != 0 {
+	if n := count(false, 2*linger); n > mostCredit || w.lingers {
+		t.Errorf("%d of 1000 long waits spin, lingers: %v", n, w.lingers)
+	}
+	w.alone = true
+	if n := count(true, spin); n != 0 {
 		t.Errorf("%d of 1000 waits spin on one processor", n)
 	}
 }

@@ -175,10 +175,10 @@ func (p *Poller) Run() error {
 	epfd := p.epfd
 	p.mu.Unlock()
 	events := make([]unix.EpollEvent, batch)
-	s := newSpinner()
+	w := newWaiter()
 	for !p.closed.Load() {
 		runtime.Gosched() // for those who became ready meanwhile
-		n, errno := s.wait(epfd, events, func() { p.between(true) })
+		n, errno := w.wait(epfd, events, func() { p.between(true) })
 		p.between(false)
 		if errno != 0 && errno != unix.EINTR {
 			return fmt.Errorf("epoll_wait: %w", errno)

@@ -25,63 +25,79 @@ const (
 	linger = time.Millisecond
 )
 
-// A spin costs processor time that others may want. So there is credit for
-// spins: each one that finds something earns more than it cost. Without credit
-// only each rareSpin-th is tried.
+// Both cost processor time that others may want: a spin its own, and a thread
+// that keeps its processor has the runtime watch it. So each must have paid
+// lately.
 const (
-	spinCredit = 16
-	spinEarns  = 4
-	rareSpin   = 32
+	// mostCredit is for how many spins in vain there may be credit.
+	mostCredit = 16
+	// soon is how short a wait is after which a spin is tried. Half of it is
+	// what waking a thread takes.
+	soon = 3 * spin
+	// rareSpin is how many such waits there are to a try.
+	rareSpin = 16
 )
 
-// spinner decides when to spin.
-type spinner struct {
-	alone  bool // there is one processor, and whoever we wait for needs it
-	credit int
-	waits  int
+// waiter waits for events, and learns how long that takes.
+type waiter struct {
+	alone   bool // there is one processor, and whoever we wait for needs it
+	credit  int  // for spins
+	quick   int  // waits that were shorter than soon, since the last try
+	lingers bool // the last wait was shorter than linger
 }
 
-func newSpinner() *spinner {
-	return &spinner{alone: runtime.NumCPU() == 1, credit: spinCredit}
-}
+func newWaiter() *waiter { return &waiter{alone: runtime.NumCPU() == 1} }
 
-// worthwhile tells whether to spin this time.
-func (s *spinner) worthwhile() bool {
-	s.waits++
-	return !s.alone && (s.credit > 0 || s.waits%rareSpin == 0)
-}
+// spins tells whether to spin this time.
+func (w *waiter) spins() bool { return !w.alone && w.credit > 0 }
 
 // spun tells whether a spin found something.
-func (s *spinner) spun(found bool) {
+func (w *waiter) spun(found bool) {
 	if found {
-		s.credit = min(s.credit+spinEarns, spinCredit)
+		w.credit = mostCredit
 	} else {
-		s.credit = max(s.credit-1, 0)
+		w.credit--
+	}
+}
+
+// waited tells how long a wait without a spin took.
+func (w *waiter) waited(d time.Duration) {
+	w.lingers = d < linger
+	if d > soon {
+		w.quick = 0
+	} else if w.quick++; w.quick == rareSpin {
+		w.quick = 0
+		w.credit = max(w.credit, 1)
 	}
 }
 
 // wait is epoll_wait(2) for as long as it takes, or until a signal (EINTR).
-func (s *spinner) wait(epfd int, events []unix.EpollEvent, idle func()) (int, unix.Errno) {
+// It calls idle before it sleeps.
+func (w *waiter) wait(epfd int, events []unix.EpollEvent, idle func()) (int, unix.Errno) {
 	n, errno := epollWait(epfd, events, 0)
 	if n != 0 || errno != 0 {
 		return n, errno
 	}
-	if s.worthwhile() {
-		for begin := time.Now(); n == 0 && errno == 0 && time.Since(begin) < spin; {
+	begin := time.Now()
+	if w.spins() {
+		for n == 0 && errno == 0 && time.Since(begin) < spin {
 			runtime.Gosched()
 			n, errno = epollWait(epfd, events, 0)
 		}
-		s.spun(n != 0)
+		w.spun(n != 0)
 		if n != 0 || errno != 0 {
 			return n, errno
 		}
 	}
-	n, errno = epollWait(epfd, events, linger)
-	if n != 0 || errno != 0 {
-		return n, errno
+	if w.lingers {
+		n, errno = epollWait(epfd, events, linger)
 	}
-	idle()
-	return epollSleep(epfd, events)
+	if n == 0 && errno == 0 {
+		idle()
+		n, errno = epollSleep(epfd, events)
+	}
+	w.waited(time.Since(begin))
+	return n, errno
 }
 
 // epollWait is epoll_wait(2) without a word to Go's scheduler, so not for long.
