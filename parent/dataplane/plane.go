@@ -151,7 +151,11 @@ func (p *Plane) Start(fd int, f tun.Features) error {
 	}
 	f.Offload = p.link.Offload()
 	p.features.Store(&f)
-	p.poller.Between(p.link.Between)
+	trim := newTrimmer()
+	p.poller.Between(func(idle bool) {
+		p.link.Between(idle)
+		trim.between(idle)
+	})
 	p.run()
 	return p.link.Watch(p.poller, p.lost)
 }

@@ -1,0 +1,44 @@
+package dataplane
+
+import (
+	"testing"
+	"time"
+)
+
+// Memory is given back once after a busy time, when it is over, and not again.
+func TestTrimmer(t *testing.T) {
+	trims := make(chan struct{}, 10)
+	tr := &trimmer{wait: 50 * time.Millisecond, trim: func() { trims <- struct{}{} }}
+	busy := func(batches int) {
+		for range batches {
+			tr.between(false)
+		}
+	}
+	expect := func(what string, want bool) {
+		t.Helper()
+		tr.between(true)
+		got := false
+		timeout := 4 * tr.wait
+		if want {
+			timeout = 5 * time.Second
+		}
+		select {
+		case <-trims:
+			got = true
+		case <-time.After(timeout):
+		}
+		if got != want {
+			t.Errorf("%s: memory is given back: %v, want %v", what, got, want)
+		}
+	}
+	busy(busyBatches - 1)
+	expect("little was done", false)
+	busy(busyBatches)
+	expect("much was done", true)
+	expect("nothing was done since", false)
+	busy(busyBatches)
+	tr.between(true)
+	busy(quietBatches)
+	expect("the guest went on", false)
+	expect("and came to rest later", true)
+}
