@@ -50,9 +50,9 @@ demo: need-go
 	@CGO_ENABLED=0 $(GO) build -o bin/lab/demo ./cmd/slirp4netns/e2e/demo
 	@bin/lab/demo
 
-## test: everything: lint, generated code, cross builds, race detector, all tests
+## test: everything: lint, generated code, cross builds, race detector, all tests, a short benchmark
 test: need-go
-	build/need.sh $(NEED_TEST)
+	build/need.sh $(NEED_TEST) $(NEED_BENCH)
 	$(MAKE) --no-print-directory build
 	$(MAKE) --no-print-directory lint
 	$(MAKE) --no-print-directory check-generated
@@ -60,6 +60,8 @@ test: need-go
 	$(MAKE) --no-print-directory unit-race
 	$(MAKE) --no-print-directory fuzz FUZZTIME=2000x
 	CGO_ENABLED=0 $(GO) test -count=1 -p 1 -timeout 15m ./...
+	CGO_ENABLED=0 $(GO) build -o bin/lab/bench ./cmd/slirp4netns/e2e/bench
+	bin/lab/bench -guard -rounds 1 -seconds 1
 
 # The tests below cmd/ run built programs: there is nothing of theirs in the
 # process of the test for the race detector to see.
@@ -72,7 +74,7 @@ soak: need-go
 	$(MAKE) --no-print-directory build
 	CGO_ENABLED=0 SLIRP4NETNS_SOAK=$(SOAK) $(GO) test -count=1 -timeout 60m ./cmd/slirp4netns/e2e -run 'JoinAndLeave'
 
-## bench: ours against the C program in one run, into docs/benchmarks.* (ROUNDS=n)
+## bench: ours against C slirp4netns and pasta in one run, into docs/benchmarks.* (ROUNDS=n)
 bench: need-go
 	build/need.sh $(NEED_BENCH)
 	$(MAKE) --no-print-directory build

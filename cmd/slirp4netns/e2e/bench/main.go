@@ -20,6 +20,7 @@ type options struct {
 	docs    string
 	readme  string
 	only    string
+	guard   bool
 }
 
 // threads is the GOMAXPROCS of the load generators: theirs are threads that
@@ -35,6 +36,7 @@ func main() {
 	flag.StringVar(&o.docs, "out", "docs", "directory for benchmarks.md, benchmarks.json and benchmarks.svg")
 	flag.StringVar(&o.readme, "readme", "README.md", "file whose table is replaced")
 	flag.StringVar(&o.only, "only", "", "measure the rows whose name matches this regular expression, and write no files")
+	flag.BoolVar(&o.guard, "guard", false, "measure some rows against the C program only, write no files, and fail if one is far behind what it was")
 	flag.Parse()
 	p := lab.NewProgram("bench")
 	if o.rounds < 1 || o.seconds < 1 || flag.NArg() > 0 {
@@ -43,6 +45,12 @@ func main() {
 	r := measure(p, o)
 	p.Close()
 	fmt.Print(r.table(r.Rows))
+	if o.guard {
+		if r.check(p); p.Failed() {
+			os.Exit(1)
+		}
+		return
+	}
 	if o.only != "" {
 		return
 	}

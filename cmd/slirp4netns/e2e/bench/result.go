@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
 )
 
 // result is docs/benchmarks.json.
@@ -28,6 +30,16 @@ type entry struct {
 	Factor float64 `json:"factor"`
 
 	headline bool
+	floor    float64
+}
+
+// check fails where a row is below its floor.
+func (r *result) check(p *lab.Program) {
+	for _, e := range r.Rows {
+		if e.Factor < e.floor {
+			p.Errorf("%s: %s than the C program, want a factor of %s at least", e.Name, verdict(e.Factor), number(e.floor))
+		}
+	}
 }
 
 // summary is what is known of one subject in one row.
@@ -57,7 +69,7 @@ func (r *result) add(row row, who *subject, samples []float64) {
 	if i < 0 {
 		i = len(r.Rows)
 		r.Rows = append(r.Rows, &entry{Name: row.name, Unit: row.unit, HigherIsBetter: row.higherIsBetter,
-			Subjects: make(map[string]*summary), headline: row.headline})
+			Subjects: make(map[string]*summary), headline: row.headline, floor: row.floor})
 	}
 	e := r.Rows[i]
 	e.Subjects[who.name] = summarize(append(e.of(who).Samples, samples...))
