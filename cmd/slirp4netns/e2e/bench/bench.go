@@ -22,6 +22,7 @@ const (
 	bytePort    = 5300 // TCP: what comes is sent back
 	echoPort    = 5301 // UDP: so it is here
 	sourcePort  = 5302 // TCP: sends for ever
+	holdPort    = 5303 // TCP: as bytePort, in a process of its own
 	webPort     = 5380
 	forwardPort = 5400 // of the host, to iperfPort or echoPort of the guest
 )
@@ -43,6 +44,7 @@ func (b *bench) startServers() {
 		"source":   serveStream(sourcePort),
 		"resolver": b.serveNames(),
 		"web":      b.serveWeb(),
+		"second":   b.startAlone(),
 	} {
 		if err != nil {
 			b.p.Fatalf("%s server: %v", what, err)

@@ -42,7 +42,7 @@ func holding(connections int) func(*bench, *subject) [][]float64 {
 			}
 			defer closeAll()
 			for range connections {
-				fd, err := at.dial(bytePort)
+				fd, err := at.dial(holdPort)
 				if err != nil {
 					return err
 				}

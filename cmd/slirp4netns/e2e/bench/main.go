@@ -28,6 +28,9 @@ type options struct {
 const threads = 64
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == serveOnly {
+		serveAlone()
+	}
 	lab.Enter()
 	runtime.GOMAXPROCS(threads)
 	var o options

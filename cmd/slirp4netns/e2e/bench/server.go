@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"net"
+	"os"
 	"runtime"
 	"time"
 
@@ -45,6 +48,46 @@ func serveBytes(port int) error {
 		}
 	}()
 	return nil
+}
+
+// serveOnly is the argument with which the benchmark is a byte server on
+// holdPort, with descriptors of its own: 10,000 connections have two ends.
+const serveOnly = "-serve"
+
+// serveAlone is that server.
+func serveAlone() {
+	if err := serveBytes(holdPort); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	select {}
+}
+
+// startAlone starts it.
+func (b *bench) startAlone() error {
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := lab.Command(ctx, 0, exe, serveOnly)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		cancel()
+		return err
+	}
+	b.p.Cleanup(func() { cancel(); cmd.Wait() })
+	return await(holdPort)
+}
+
+// await waits until somebody listens on 127.0.0.1.
+func await(port int) error {
+	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		err := dialOnce("127.0.0.1", port)
+		if err == nil || time.Since(start) > 5*time.Second {
+			return err
+		}
+	}
 }
 
 // sendBack serves a connection that has something, until it has an end.

@@ -36,12 +36,7 @@ func (b *bench) serveWeb() error {
 		return err
 	}
 	b.p.Cleanup(func() { cancel(); cmd.Wait() })
-	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
-		err := dialOnce("127.0.0.1", webPort)
-		if err == nil || time.Since(start) > 5*time.Second {
-			return err
-		}
-	}
+	return await(webPort)
 }
 
 // The lines of wrk's report that count.
