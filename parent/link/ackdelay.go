@@ -27,6 +27,7 @@ const (
 // ack is a packet that waits.
 type ack struct {
 	since time.Time
+	h     VnetHdr
 	n     int
 	b     [maxAckSize]byte
 }
@@ -45,7 +46,7 @@ type acks struct {
 }
 
 // hold keeps pkt for a while, if it may wait.
-func (a *acks) hold(pkt *stack.PacketBuffer) bool {
+func (a *acks) hold(pkt *stack.PacketBuffer, h VnetHdr) bool {
 	if !a.holding.Load() || pkt.Data().Size() != 0 {
 		return false
 	}
@@ -64,7 +65,7 @@ func (a *acks) hold(pkt *stack.PacketBuffer) bool {
 	} else {
 		w = new(ack)
 	}
-	w.since = time.Now()
+	w.since, w.h = time.Now(), h
 	w.n = copy(w.b[:], ip)
 	w.n += copy(w.b[w.n:], tcp)
 	a.list = append(a.list, w)
@@ -127,6 +128,6 @@ func (a *acks) due(all bool, out *ack) bool {
 func (e *Endpoint) sendAcks(all bool) {
 	var w ack
 	for e.acks.due(all, &w) {
-		e.Send(&VnetHdr{}, w.packet(), nil)
+		e.Send(&w.h, w.packet(), nil)
 	}
 }

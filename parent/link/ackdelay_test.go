@@ -33,7 +33,7 @@ func segment(t *testing.T, port uint16, flags header.TCPFlags, data string) *sta
 func TestAckDelay(t *testing.T) {
 	var a acks
 	var out ack
-	if a.hold(segment(t, 1, header.TCPFlagAck, "")) {
+	if a.hold(segment(t, 1, header.TCPFlagAck, ""), VnetHdr{}) {
 		t.Error("an acknowledgement of a large segment waits")
 	}
 	a.holding.Store(true)
@@ -43,12 +43,12 @@ func TestAckDelay(t *testing.T) {
 		"RST":     segment(t, 1, header.TCPFlagAck|header.TCPFlagRst, ""),
 		"SYN-ACK": segment(t, 1, header.TCPFlagAck|header.TCPFlagSyn, ""),
 	} {
-		if a.hold(pkt) {
+		if a.hold(pkt, VnetHdr{}) {
 			t.Errorf("%s waits", name)
 		}
 	}
 	for port := range uint16(3) {
-		if !a.hold(segment(t, port, header.TCPFlagAck, "")) {
+		if !a.hold(segment(t, port, header.TCPFlagAck, ""), VnetHdr{}) {
 			t.Fatalf("acknowledgement %d does not wait", port)
 		}
 	}
@@ -66,12 +66,12 @@ func TestAckDelay(t *testing.T) {
 			t.Errorf("port %d, want %d, the oldest", got, want)
 		}
 	}
-	a.hold(segment(t, 5, header.TCPFlagAck, ""))
+	a.hold(segment(t, 5, header.TCPFlagAck, ""), VnetHdr{})
 	if !a.due(true, &out) || a.due(true, &out) {
 		t.Error("want one that is sent as nothing else happens, and no more")
 	}
 	for port := range uint16(maxHeld + 1) {
-		if got, want := a.hold(segment(t, port, header.TCPFlagAck, "")), port < maxHeld; got != want {
+		if got, want := a.hold(segment(t, port, header.TCPFlagAck, ""), VnetHdr{}), port < maxHeld; got != want {
 			t.Errorf("acknowledgement %d: waits %v, want %v", port, got, want)
 		}
 	}

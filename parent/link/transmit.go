@@ -55,7 +55,7 @@ func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) 
 	n := 0
 	for _, pkt := range pkts.AsSlice() {
 		e.acks.forget(pkt)
-		if !e.acks.hold(pkt) && !e.writePacket(pkt) {
+		if !e.acks.hold(pkt, e.offloads(pkt)) && !e.writePacket(pkt) {
 			return n, &tcpip.ErrNoBufferSpace{}
 		}
 		n++
@@ -67,20 +67,7 @@ func (e *Endpoint) writePacket(pkt *stack.PacketBuffer) bool {
 	if gso := &pkt.GSOOptions; e.wire != nil && gso.Type != stack.GSONone && gso.NeedsCsum {
 		return e.writeSegments(pkt)
 	}
-	var h VnetHdr
-	if gso := &pkt.GSOOptions; e.vnetLen != 0 && gso.Type != stack.GSONone && gso.NeedsCsum {
-		h.NeedsCsum = true
-		h.CsumStart = gso.L3HdrLen
-		h.CsumOffset = gso.CsumOffset
-		if pkt.Data().Size() > int(gso.MSS) {
-			h.GSO = gsoTCPv4
-			if gso.Type == stack.GSOTCPv6 {
-				h.GSO = gsoTCPv6
-			}
-			h.HdrLen = uint16(pkt.HeaderSize())
-			h.SegSize = gso.MSS
-		}
-	}
+	h := e.offloads(pkt)
 	o := outgoings.Get().(*outgoing)
 	list, offset := pkt.AsViewList()
 	i, size := 1, 0
@@ -115,6 +102,27 @@ func (e *Endpoint) writePacket(pkt *stack.PacketBuffer) bool {
 	}
 	e.stats.ToGuest.count(first, size)
 	return true
+}
+
+// offloads is what the TAP is to do with a packet: netstack leaves the checksum
+// of TCP to it, also that of a segment without data.
+func (e *Endpoint) offloads(pkt *stack.PacketBuffer) (h VnetHdr) {
+	gso := &pkt.GSOOptions
+	if e.vnetLen == 0 || gso.Type == stack.GSONone || !gso.NeedsCsum {
+		return h
+	}
+	h.NeedsCsum = true
+	h.CsumStart = gso.L3HdrLen
+	h.CsumOffset = gso.CsumOffset
+	if pkt.Data().Size() > int(gso.MSS) {
+		h.GSO = gsoTCPv4
+		if gso.Type == stack.GSOTCPv6 {
+			h.GSO = gsoTCPv6
+		}
+		h.HdrLen = uint16(pkt.HeaderSize())
+		h.SegSize = gso.MSS
+	}
+	return h
 }
 
 // writeFlat writes a packet that is in too many pieces from one copy.
