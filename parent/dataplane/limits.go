@@ -2,10 +2,11 @@ package dataplane
 
 import "golang.org/x/sys/unix"
 
-// limits are how many flows of each kind may have a socket of the host. The
-// rest, half of all at least, is left for TCP: a port scan, a storm of queries
-// or a flood of pings takes no descriptor that a connection needs.
-type limits struct{ udp, dns, ping int }
+// limits are how many flows of each kind may have a socket of the host. What
+// the others leave, half of all at least, is for TCP: a port scan, a storm of
+// queries or a flood of pings takes no descriptor that a connection needs, and
+// no number of connections one that they need.
+type limits struct{ udp, dns, ping, tcp int }
 
 const (
 	// reserved descriptors are for what is no flow: the TAP, ready-fd,
@@ -16,6 +17,7 @@ const (
 	mostUDP  = 8192
 	mostDNS  = 1024
 	mostPing = 512
+	mostTCP  = 65536
 	// mostPorts is for all ports of a protocol and address.
 	mostPorts = 65536
 	// mostForwarded is for connections to them.
@@ -31,7 +33,10 @@ const (
 func limitsOf(n uint64) limits {
 	n -= min(n, reserved)
 	share := func(part, most uint64) int { return int(max(1, min(n/part, most))) }
-	return limits{udp: share(4, mostUDP), dns: share(8, mostDNS), ping: share(16, mostPing)}
+	l := limits{udp: share(4, mostUDP), dns: share(8, mostDNS), ping: share(16, mostPing)}
+	others := uint64(l.udp + l.dns + l.ping)
+	l.tcp = int(max(1, min(n-min(n, others), mostTCP)))
+	return l
 }
 
 // forwarding shares out n descriptors to forwarded ports, which the user asks

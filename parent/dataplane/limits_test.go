@@ -7,19 +7,27 @@ func TestLimits(t *testing.T) {
 		nofile uint64
 		want   limits
 	}{
-		{0, limits{1, 1, 1}},
-		{64, limits{4, 2, 1}},
-		{256, limits{52, 26, 13}},
-		{1024, limits{244, 122, 61}},
-		{1 << 20, limits{mostUDP, mostDNS, mostPing}},
-		{^uint64(0), limits{mostUDP, mostDNS, mostPing}}, // RLIM_INFINITY
+		{0, limits{1, 1, 1, 1}},
+		{64, limits{4, 2, 1, 9}},
+		{256, limits{52, 26, 13, 117}},
+		{1024, limits{244, 122, 61, 549}},
+		{20_000, limits{4988, mostDNS, mostPing, 13428}},
+		{1 << 20, limits{mostUDP, mostDNS, mostPing, mostTCP}},
+		{^uint64(0), limits{mostUDP, mostDNS, mostPing, mostTCP}}, // RLIM_INFINITY
 	} {
 		got := limitsOf(c.nofile)
 		if got != c.want {
 			t.Errorf("%d descriptors: %+v, want %+v", c.nofile, got, c.want)
 		}
-		if sum := uint64(got.udp + got.dns + got.ping); c.nofile > reserved && sum > (c.nofile-reserved)/2+3 {
-			t.Errorf("%d descriptors: %d are not left for TCP", c.nofile, sum)
+		if c.nofile <= reserved {
+			continue
+		}
+		n := c.nofile - reserved
+		if sum := uint64(got.udp + got.dns + got.ping + got.tcp); sum > n {
+			t.Errorf("%d descriptors: %d are given away", c.nofile, sum)
+		}
+		if tcp := uint64(got.tcp); tcp < min(n/2, mostTCP) {
+			t.Errorf("%d descriptors: only %d are left for TCP", c.nofile, tcp)
 		}
 	}
 }

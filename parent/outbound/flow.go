@@ -50,11 +50,11 @@ func newFlow(t *TCP, id stack.TransportEndpointID, fd int, phase int32) *flow {
 	return f
 }
 
-// waitLocked puts f at the end of a list of at most maxConnecting flows. It
+// waitLocked puts f at the end of a list of at most TCP.waiting flows. It
 // returns the flow that had to leave the list for it. TCP.mu is held.
 func (f *flow) waitLocked(l *list.List) (victim *flow) {
 	f.waits, f.element = l, l.PushBack(f)
-	if l.Len() > maxConnecting {
+	if l.Len() > f.tcp.waiting {
 		victim = l.Front().Value.(*flow)
 		victim.unwaitLocked()
 	}

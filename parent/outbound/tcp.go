@@ -16,11 +16,20 @@ import (
 	"github.com/slirp4netns-go/slirp4netns/parent/splice"
 )
 
-// maxConnecting bounds the connections that wait for the host's connect(2),
-// and again those that wait for the guest's part of the handshake. The oldest
-// one that waits makes room for a new one, so neither black holes nor a flood
-// of SYNs starve anybody.
-const maxConnecting = 4096
+const (
+	// maxConnecting bounds the connections that wait for the host's
+	// connect(2), and again those that wait for the guest's part of the
+	// handshake. The oldest one that waits makes room for a new one, so
+	// neither black holes nor a flood of SYNs starve anybody.
+	maxConnecting = 4096
+	// waitingShare is the part of all connections that they have each, if
+	// that is less. What is left is for established ones, which make room
+	// for nobody: their end is up to those who use them.
+	waitingShare = 8
+	// maxTCPFlows bounds all of them: as many as a guest's address has
+	// ports.
+	maxTCPFlows = 65536
+)
 
 // TCP carries the guest's connections.
 type TCP struct {
@@ -28,6 +37,8 @@ type TCP struct {
 	splice splice.Config
 	proto  stack.TransportProtocol
 	fwd    *tcp.Forwarder
+	// waiting is how many may wait for the host, and again for the guest.
+	waiting int
 
 	mu         sync.Mutex
 	connecting map[stack.TransportEndpointID]*flow // guarded by mu
@@ -50,10 +61,15 @@ type TCPConfig struct {
 	// does not block. Unless dial is nil it is connected when dial, which
 	// blocks, has returned 0.
 	Nameserver func() (fd int, dial func() unix.Errno, errno unix.Errno)
+	Max        int        // connections at most; 0: 65536
+	Others     func() int // connections of others that count, too; may be nil
 }
 
 // NewTCP takes over all TCP of the stack that has no endpoint.
 func NewTCP(cfg TCPConfig) *TCP {
+	if cfg.Max == 0 {
+		cfg.Max = maxTCPFlows
+	}
 	t := &TCP{
 		cfg:        cfg,
 		splice:     splice.Config{Poller: cfg.Poller, Worker: cfg.Worker},
@@ -62,9 +78,10 @@ func NewTCP(cfg TCPConfig) *TCP {
 		dialling:   list.New(),
 		answered:   list.New(),
 		flows:      make(map[*flow]struct{}),
+		waiting:    max(1, min(cfg.Max/waitingShare, maxConnecting)),
 	}
 	// More than pending lets in, or a SYN could be swallowed with its flow.
-	t.fwd = tcp.NewForwarder(cfg.Stack, 0, 4*maxConnecting, t.handshake)
+	t.fwd = tcp.NewForwarder(cfg.Stack, 0, 4*t.waiting, t.handshake)
 	cfg.Stack.SetTransportProtocolHandler(tcp.ProtocolNumber, t.handlePacket)
 	return t
 }
@@ -95,7 +112,9 @@ func (t *TCP) handlePacket(id stack.TransportEndpointID, pkt *stack.PacketBuffer
 	var f *flow
 	var dial func() unix.Errno
 	var errno unix.Errno
-	if v == Relay {
+	if t.full() {
+		errno = unix.EMFILE
+	} else if v == Relay {
 		f, dial, errno = t.dialNameserver(id)
 	} else {
 		f, errno = t.dial(id, host)

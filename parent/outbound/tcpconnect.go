@@ -29,7 +29,18 @@ func (t *TCP) pending(id stack.TransportEndpointID, pkt *stack.PacketBuffer) boo
 		return true
 	}
 	// The lists are shorter; what makes up the difference is about to leave.
-	return len(t.connecting) >= 3*maxConnecting
+	return len(t.connecting) >= 3*t.waiting
+}
+
+// full tells whether there is no room for another established connection.
+func (t *TCP) full() bool {
+	others := 0
+	if t.cfg.Others != nil {
+		others = t.cfg.Others()
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.flows)+others >= max(1, t.cfg.Max-2*t.waiting)
 }
 
 // dial starts the connection to host.

@@ -185,7 +185,7 @@ func awaitUnread(c *net.TCPConn, n int) error {
 }
 
 // A peer that dies in the middle of an upload never looks like one that took
-// all of it. C sends FIN.
+// all of it. Nor does it in C.
 func TestTCPPeerDiesDuringUpload(t *testing.T) {
 	g, _ := connectedGuest(t)
 	addr := listenInet(t, func(c *net.TCPConn) {
