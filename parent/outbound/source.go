@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 	"sync"
 	"time"
 
@@ -25,7 +26,7 @@ type Source struct {
 	now   func() time.Time
 
 	mu      sync.Mutex
-	index   int        // guarded by mu; of iface, 0 when it is not there
+	index   int        // guarded by mu; of iface, 0 when it is not there, or of a link-local address's
 	current netip.Addr // guarded by mu; of iface
 	checked time.Time  // guarded by mu
 
@@ -66,7 +67,30 @@ func NewSource(addr netip.Addr, iface string) *Source {
 	if !addr.IsValid() && iface == "" {
 		return nil
 	}
-	return &Source{addr: addr, iface: iface, now: time.Now, current: addr}
+	s := &Source{addr: addr, iface: iface, now: time.Now, current: addr}
+	if iface == "" && addr.Is6() && addr.IsLinkLocalUnicast() {
+		s.index = owner(addr)
+		s.addr = addr.WithZone(strconv.Itoa(s.index))
+	}
+	return s
+}
+
+// owner is the index of the interface that has a link-local address, which means
+// nothing without; 0 if none has it.
+func owner(addr netip.Addr) int {
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		return 0
+	}
+	for _, ifi := range interfaces {
+		addrs, _ := ifi.Addrs()
+		for _, a := range addrs {
+			if n, ok := a.(*net.IPNet); ok && n.IP.Equal(addr.AsSlice()) {
+				return ifi.Index
+			}
+		}
+	}
+	return 0
 }
 
 // Check tells whether packets can leave from s at all.
@@ -81,7 +105,7 @@ func (s *Source) Check() error {
 	}
 	defer unix.Close(fd)
 	if err := unix.Bind(fd, hostsock.Sockaddr(netip.AddrPortFrom(addr, 0))); err != nil {
-		return fmt.Errorf("outbound address %s is not an address of this host: bind: %w", addr, err)
+		return fmt.Errorf("outbound address %s is not an address of this host: bind: %w", addr.WithZone(""), err)
 	}
 	return nil
 }
@@ -138,7 +162,7 @@ func (s *Source) lookup() (netip.Addr, int) {
 
 func (s *Source) lookupLocked() (netip.Addr, int) {
 	if s.iface == "" {
-		return s.addr, 0
+		return s.addr, s.index
 	}
 	if now := s.now(); s.checked.IsZero() || now.Sub(s.checked) >= sourceAge {
 		s.checked = now

@@ -2,9 +2,14 @@ package e2e
 
 import (
 	"context"
+	"net"
+	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
 )
@@ -124,20 +129,82 @@ func TestIPv6DisabledInTheGuest(t *testing.T) {
 	}
 }
 
-// --outbound-addr6 is the source of what the servers see.
+// --outbound-addr6 is the source of what the servers see, by TCP, UDP and ping.
+// A link-local one, by TCP, is given as the manual gives it, without its
+// interface.
 func TestIPv6OutboundAddr(t *testing.T) {
-	const other = "2001:db8:100::9"
-	if out, err := lab.Command(t.Context(), 0, "ip", "-6", "addr", "add", other+"/64", "dev", lab.HostLink, "nodad").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	for _, other := range []string{"2001:db8:100::9", "fe80::9"} {
+		t.Run(other, func(t *testing.T) {
+			ip := func(verb string, flags ...string) {
+				t.Helper()
+				args := append([]string{"-6", "addr", verb, other + "/64", "dev", lab.HostLink}, flags...)
+				if out, err := lab.Command(context.Background(), 0, "ip", args...).CombinedOutput(); err != nil {
+					t.Errorf("ip %v: %v: %s", args, err, out)
+				}
+			}
+			ip("add", "nodad")
+			defer ip("del")
+			var udp *net.UDPConn
+			if err := lab.Inet.Do(func() (err error) { udp, err = net.ListenUDP("udp6", nil); return err }); err != nil {
+				t.Fatal(err)
+			}
+			defer udp.Close()
+			seen := make(chan netip.AddrPort, 1)
+			go func() {
+				b := make([]byte, 16)
+				if n, from, err := udp.ReadFromUDPAddrPort(b); err == nil {
+					seen <- from
+					udp.WriteToUDPAddrPort(b[:n], from)
+				}
+			}()
+			g, _ := configured6(t, "--outbound-addr6="+other)
+			got := g.Run(t, commandTimeout, "curl", "-sSg6", "http://["+lab.InetAddr6.String()+"]/client")
+			if !strings.HasPrefix(got, "["+other+"]:") && !strings.HasPrefix(got, "["+other+"%") {
+				t.Errorf("TCP: the server saw %q, want %s", got, other)
+			}
+			if strings.HasPrefix(other, "fe80") {
+				return
+			}
+			c, err := g.Dial("udp6", netip.AddrPortFrom(lab.InetAddr6, uint16(udp.LocalAddr().(*net.UDPAddr).Port)).String(), commandTimeout)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			c.SetDeadline(time.Now().Add(commandTimeout))
+			echoOnce(t, c)
+			if from := <-seen; from.Addr().WithZone("").String() != other {
+				t.Errorf("UDP: the server saw %v, want %s", from, other)
+			}
+			wire := sniff(t, lab.Inet, lab.InetLink, nil)
+			g.Run(t, commandTimeout, "ping", "-6", "-c1", lab.InetAddr6.String())
+			if !eventually(func() bool { return wire.from6(other, unix.IPPROTO_ICMPV6) }, false) {
+				t.Errorf("no ping from %s", other)
+			}
+		})
 	}
-	t.Cleanup(func() {
-		if out, err := lab.Command(context.Background(), 0, "ip", "-6", "addr", "del", other+"/64", "dev", lab.HostLink).CombinedOutput(); err != nil {
-			t.Errorf("%v: %s", err, out)
+}
+
+// from6 is from for IPv6, without extension headers.
+func (s *sniffer) from6(addr string, proto uint8) bool {
+	a := netip.MustParseAddr(addr).As16()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.packets6 {
+		if len(p) > 40 && p[6] == proto && [16]byte(p[8:24]) == a && p[40] == 128 {
+			return true
 		}
-	})
-	g, _ := configured6(t, "--outbound-addr6="+other)
-	if got := g.Run(t, commandTimeout, "curl", "-sSg6", "http://["+lab.InetAddr6.String()+"]/client"); !strings.HasPrefix(got, "["+other+"]:") {
-		t.Errorf("the server saw %q, want %s", got, other)
 	}
-	g.Run(t, commandTimeout, "ping", "-6", "-c1", lab.InetAddr6.String())
+	return false
+}
+
+// An address that is not the host's: we say so and do not start.
+func TestIPv6OutboundAddrNotOurs(t *testing.T) {
+	lab.RequireBinary(t)
+	for _, addr := range []string{"2001:db8:100::99", "fe80::99"} {
+		g := lab.NewGuest(t, lab.GuestOptions{})
+		out, status := runToEnd(t, lab.OrdinaryUID, lab.Binary, "-c", "-6", "--outbound-addr6="+addr, strconv.Itoa(g.PID), "tap0")
+		if want := "outbound address " + addr + " is not an address of this host"; status != 1 || !strings.Contains(out, want) {
+			t.Errorf("status %d, %q, want %q", status, out, want)
+		}
+	}
 }

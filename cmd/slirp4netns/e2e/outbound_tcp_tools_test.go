@@ -173,8 +173,9 @@ func (s segment) String() string {
 
 // sniffer collects the IPv4 packets of a link.
 type sniffer struct {
-	mu      sync.Mutex
-	packets [][]byte // guarded by mu
+	mu       sync.Mutex
+	packets  [][]byte // guarded by mu
+	packets6 [][]byte // guarded by mu; those of IPv6, which seen is not told of
 }
 
 // sniffed is how many bytes of a packet are collected.
@@ -223,11 +224,16 @@ func sniff(t *testing.T, ns interface{ Do(func() error) error }, link string, se
 			default:
 			}
 			n, _, err := unix.Recvfrom(fd, buf, 0)
-			if err != nil || n < 20 || buf[0]>>4 != 4 {
+			if err != nil || n < 20 || buf[0]>>4 != 4 && buf[0]>>4 != 6 {
 				continue
 			}
 			p := append([]byte(nil), buf[:n]...)
 			s.mu.Lock()
+			if p[0]>>4 == 6 {
+				s.packets6 = append(s.packets6, p)
+				s.mu.Unlock()
+				continue
+			}
 			s.packets = append(s.packets, p)
 			s.mu.Unlock()
 			if seen != nil {
