@@ -50,7 +50,7 @@ demo: need-go
 	@CGO_ENABLED=0 $(GO) build -o bin/lab/demo ./cmd/slirp4netns/e2e/demo
 	@bin/lab/demo
 
-## test: everything: lint, generated code, cross builds, race detector, all tests, a short benchmark
+## test: everything: lint, generated code, cross builds, race detector, all tests bare and locked, a short benchmark
 test: need-go
 	build/need.sh $(NEED_TEST) $(NEED_BENCH)
 	$(MAKE) --no-print-directory build
@@ -60,6 +60,7 @@ test: need-go
 	$(MAKE) --no-print-directory unit-race
 	$(MAKE) --no-print-directory fuzz FUZZTIME=2000x
 	CGO_ENABLED=0 $(GO) test -count=1 -p 1 -timeout 15m ./...
+	CGO_ENABLED=0 SLIRP4NETNS_LOCKED=1 $(GO) test -count=1 -timeout 15m ./cmd/slirp4netns/e2e
 	CGO_ENABLED=0 $(GO) build -o bin/lab/bench ./cmd/slirp4netns/e2e/bench
 	bin/lab/bench -guard -rounds 1 -seconds 1
 

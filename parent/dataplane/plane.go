@@ -179,7 +179,10 @@ func (p *Plane) lost(err error) {
 	if errors.Is(err, link.ErrGone) {
 		err = ErrTapGone
 	}
-	p.ended <- err
+	select {
+	case p.ended <- err:
+	default: // others have said so
+	}
 }
 
 // run runs all parts.

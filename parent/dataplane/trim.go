@@ -22,7 +22,8 @@ const (
 // does so only when it collects garbage, which it does when a program
 // allocates: one that has nothing to do keeps what it once needed.
 //
-// It wakes up once after the guest has been busy, and not again.
+// It wakes up each quietTime while the guest is busy, once after that, and not
+// again.
 type trimmer struct {
 	batches atomic.Uint64 // of events, so far
 	trimmed atomic.Uint64 // batches at the last trim
@@ -42,13 +43,20 @@ func (t *trimmer) between(idle bool) {
 	if t.batches.Load()-t.trimmed.Load() < busyBatches || t.armed.Swap(true) {
 		return
 	}
-	since := t.batches.Load()
+	t.await(t.batches.Load())
+}
+
+// await trims when a whole quietTime was quiet. since is batches now.
+func (t *trimmer) await(since uint64) {
 	time.AfterFunc(t.wait, func() {
-		t.armed.Store(false)
-		if now := t.batches.Load(); now-since < quietBatches {
-			t.trimmed.Store(now)
-			t.trim()
+		now := t.batches.Load()
+		if now-since >= quietBatches {
+			t.await(now)
+			return
 		}
+		t.trimmed.Store(now)
+		t.armed.Store(false)
+		t.trim()
 	})
 }
 

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,11 +22,15 @@ const (
 	ackDelay   = time.Millisecond
 	smallData  = 536 // bytes: the smallest MSS (RFC 9293, section 3.7.1)
 	maxHeld    = 64
+	// plainSize is the header's size in bytes with timestamps: one that is
+	// longer tells of segments that are missing (SACK).
+	plainSize = header.TCPMinimumSize + 12
 	maxAckSize = header.IPv6MinimumSize + header.TCPHeaderMaximumSize
 )
 
 // ack is a packet that waits.
 type ack struct {
+	connection
 	since time.Time
 	h     VnetHdr
 	n     int
@@ -51,7 +56,8 @@ func (a *acks) hold(pkt *stack.PacketBuffer, h VnetHdr) bool {
 		return false
 	}
 	ip, tcp := pkt.NetworkHeader().Slice(), header.TCP(pkt.TransportHeader().Slice())
-	if len(tcp) < header.TCPMinimumSize || tcp.Flags() != header.TCPFlagAck || len(ip)+len(tcp) > maxAckSize {
+	if len(tcp) < header.TCPMinimumSize || len(tcp) > plainSize || len(ip)+len(tcp) > maxAckSize ||
+		tcp.Flags() != header.TCPFlagAck || tcp.WindowSize() == 0 {
 		return false
 	}
 	a.mu.Lock()
@@ -65,7 +71,7 @@ func (a *acks) hold(pkt *stack.PacketBuffer, h VnetHdr) bool {
 	} else {
 		w = new(ack)
 	}
-	w.since, w.h = time.Now(), h
+	w.connection, w.since, w.h = connectionOf(ip, tcp, false), time.Now(), h
 	w.n = copy(w.b[:], ip)
 	w.n += copy(w.b[w.n:], tcp)
 	a.list = append(a.list, w)
@@ -73,33 +79,53 @@ func (a *acks) hold(pkt *stack.PacketBuffer, h VnetHdr) bool {
 	return true
 }
 
-// forget drops what pkt says as well.
-func (a *acks) forget(pkt *stack.PacketBuffer) {
+// forget drops what pkt says as well, and tells whether there was something.
+func (a *acks) forget(pkt *stack.PacketBuffer) bool {
 	if a.waiting.Load() == 0 || len(pkt.TransportHeader().Slice()) < header.TCPMinimumSize {
-		return
+		return false
 	}
-	ip, tcp := pkt.NetworkHeader().Slice(), pkt.TransportHeader().Slice()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for i, w := range a.list {
-		if w.sameConnection(ip, tcp) {
-			a.remove(i)
-			return
-		}
+	return a.drop(connectionOf(pkt.NetworkHeader().Slice(), pkt.TransportHeader().Slice(), false))
+}
+
+// over is told of the guest's segments: what waited for a connection that it
+// resets, or begins anew, is not for anybody.
+func (a *acks) over(ip, tcp []byte) {
+	if a.waiting.Load() != 0 && header.TCP(tcp).Flags().Intersects(header.TCPFlagSyn|header.TCPFlagRst) {
+		a.drop(connectionOf(ip, tcp, true))
 	}
 }
 
-// sameConnection compares addresses and ports.
-func (w *ack) sameConnection(ip, tcp []byte) bool {
-	b := w.packet()
-	if b[0]>>4 != ip[0]>>4 || len(b) < len(ip)+4 {
-		return false
+// drop drops what waits for a connection.
+func (a *acks) drop(c connection) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i, w := range a.list {
+		if w.connection == c {
+			a.remove(i)
+			return true
+		}
 	}
-	from, to := 12, header.IPv4MinimumSize
-	if b[0]>>4 == 6 {
-		from, to = 8, header.IPv6MinimumSize
+	return false
+}
+
+// connection is its two ends, from our side to the guest's.
+type connection struct{ from, to netip.AddrPort }
+
+// connectionOf reads them from IP and TCP headers; fromGuest tells who sent
+// them.
+func connectionOf(ip, tcp []byte, fromGuest bool) (c connection) {
+	var src, dst netip.Addr
+	if ip[0]>>4 == 6 {
+		src, dst = netip.AddrFrom16([16]byte(ip[8:24])), netip.AddrFrom16([16]byte(ip[24:40]))
+	} else {
+		src, dst = netip.AddrFrom4([4]byte(ip[12:16])), netip.AddrFrom4([4]byte(ip[16:20]))
 	}
-	return string(b[from:to]) == string(ip[from:to]) && string(b[len(ip):len(ip)+4]) == string(tcp[:4])
+	h := header.TCP(tcp)
+	c = connection{netip.AddrPortFrom(src, h.SourcePort()), netip.AddrPortFrom(dst, h.DestinationPort())}
+	if fromGuest {
+		c.from, c.to = c.to, c.from
+	}
+	return c
 }
 
 // remove takes one off the list. mu is held.

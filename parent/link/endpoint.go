@@ -75,9 +75,10 @@ type Config struct {
 // Input has netstack process a TCP segment while it is being delivered.
 type Input interface {
 	// Begin is called before the segment behind hdrLen bytes of packet is
-	// delivered. End is called afterwards if it returned true.
+	// delivered. End is called afterwards if it returned true, and tells
+	// whether the connection is in TIME-WAIT now.
 	Begin(proto tcpip.NetworkProtocolNumber, packet []byte, hdrLen int) bool
-	End()
+	End() (timeWait bool)
 }
 
 // Endpoint implements stack.LinkEndpoint and stack.GSOEndpoint.

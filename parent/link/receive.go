@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/netip"
+	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -154,6 +155,9 @@ func (r *reader) deliver(proto tcpip.NetworkProtocolNumber, b []byte, hdrLen int
 		r.view = buffer.NewViewSize(viewSize)
 	}
 	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithView(v)})
+	if hdrLen != 0 && len(b) >= hdrLen+header.TCPMinimumSize {
+		r.e.acks.over(b, b[hdrLen:])
+	}
 	held := hdrLen != 0 && r.e.input != nil && r.e.input.Begin(proto, v.AsSlice(), hdrLen)
 	r.e.dispatcher.DeliverNetworkPacket(proto, pkt)
 	if held {
@@ -161,9 +165,16 @@ func (r *reader) deliver(proto tcpip.NetworkProtocolNumber, b []byte, hdrLen int
 		if small {
 			r.e.acks.holding.Store(true)
 		}
-		r.e.input.End()
+		timeWait := r.e.input.End()
 		if small {
 			r.e.acks.holding.Store(false)
+		}
+		if timeWait {
+			// Where that lasts for no time it takes a timer's goroutine to
+			// end it. The guest may use its port again, in the very next
+			// frame. Each 61st time Gosched comes back at once.
+			runtime.Gosched()
+			runtime.Gosched()
 		}
 	}
 	pkt.DecRef()

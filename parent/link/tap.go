@@ -25,6 +25,9 @@ type tap struct {
 // when the device is gone (ErrGone) or cannot be read.
 func (e *Endpoint) Watch(p *poll.Poller, ended func(error)) error {
 	t := &tap{reader: reader{e: e, view: buffer.NewViewSize(viewSize)}, poller: p, ended: ended}
+	// HandleEvents waits until the token is there.
+	e.reading.Lock()
+	defer e.reading.Unlock()
 	e.tap = t
 	e.delay = true
 	var err error
@@ -42,6 +45,7 @@ func (t *tap) HandleEvents(uint32) {
 	e := t.e
 	e.reading.Lock()
 	defer e.reading.Unlock()
+	defer e.sendAcks(false) // other events of the batch may take long
 	for range turn {
 		if e.closed.Load() {
 			return

@@ -54,8 +54,10 @@ func (o *outgoing) release(n int) {
 func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
 	n := 0
 	for _, pkt := range pkts.AsSlice() {
-		e.acks.forget(pkt)
-		if !e.acks.hold(pkt, e.offloads(pkt)) && !e.writePacket(pkt) {
+		// One at a time waits, so that each second segment is acknowledged at
+		// once (RFC 1122) and most duplicates are (RFC 5681).
+		waited := e.acks.forget(pkt)
+		if (waited || !e.acks.hold(pkt, e.offloads(pkt))) && !e.writePacket(pkt) {
 			return n, &tcpip.ErrNoBufferSpace{}
 		}
 		n++

@@ -1,6 +1,9 @@
 package poll
 
-import "sync"
+import (
+	"runtime"
+	"sync"
+)
 
 // Task is a piece of work that can be queued at most once at a time. It is
 // embedded in whatever has work to do.
@@ -128,6 +131,7 @@ func (w *Worker) Run() {
 			return
 		}
 		t.run()
+		runtime.Gosched() // the poller has things to do, too
 	}
 }
 

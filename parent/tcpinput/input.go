@@ -1,8 +1,6 @@
 package tcpinput
 
 import (
-	"runtime"
-
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
@@ -52,8 +50,9 @@ func (in *Input) Begin(proto tcpip.NetworkProtocolNumber, ip []byte, hdrLen int)
 	return true
 }
 
-// End processes what netstack has queued since Begin.
-func (in *Input) End() {
+// End processes what netstack has queued since Begin, and tells whether the
+// connection is in TIME-WAIT now.
+func (in *Input) End() (timeWait bool) {
 	ep := in.ep
 	in.ep = nil
 	in.owned(ep).Store(0)
@@ -74,11 +73,5 @@ func (in *Input) End() {
 		ep.LockUser()
 		ep.UnlockUser()
 	}
-	if tcp.EndpointState(ep.State()) == tcp.StateTimeWait {
-		// Where that lasts for no time it takes a timer's goroutine to end
-		// it. The guest may use its port again, in the very next frame. Each
-		// 61st time Gosched comes back at once.
-		runtime.Gosched()
-		runtime.Gosched()
-	}
+	return tcp.EndpointState(ep.State()) == tcp.StateTimeWait
 }

@@ -34,6 +34,17 @@ func TestTCPAcknowledged(t *testing.T) {
 			}
 			cancel()
 		}
+		// Nor does one wait for the next: half a second of small writes.
+		var most uint32
+		for end := time.Now().Add(500 * time.Millisecond); time.Now().Before(end); time.Sleep(200 * time.Microsecond) {
+			if _, err := c.Write([]byte("x")); err != nil {
+				t.Fatal(err)
+			}
+			most = max(most, tcpInfo(t, c).Unacked)
+		}
+		if most > 50 { // of 1,000 or so; a loaded machine is allowed some
+			t.Errorf("%d segments wait for an acknowledgement", most)
+		}
 		if n := tcpInfo(t, c).Total_retrans; n != 0 {
 			t.Errorf("%d retransmissions", n)
 		}
