@@ -19,12 +19,12 @@ import (
 // not held up, and for a millisecond at most, so that Nagle's algorithm in the
 // guest is not either (Linux waits for 40 ms).
 const (
-	ackDelay   = time.Millisecond
-	smallData  = 536 // bytes: the smallest MSS (RFC 9293, section 3.7.1)
-	maxHeld    = 64
+	ackDelay  = time.Millisecond
+	smallData = 536 // bytes: the smallest MSS (RFC 9293, section 3.7.1)
+	maxHeld   = 64
 	// plainSize is the header's size in bytes with timestamps: one that is
 	// longer tells of segments that are missing (SACK).
-	plainSize = header.TCPMinimumSize + 12
+	plainSize  = header.TCPMinimumSize + 12
 	maxAckSize = header.IPv6MinimumSize + header.TCPHeaderMaximumSize
 )
 

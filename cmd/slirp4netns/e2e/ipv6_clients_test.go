@@ -184,6 +184,33 @@ func TestIPv6OutboundAddr(t *testing.T) {
 	}
 }
 
+// --outbound-addr6=INTERFACE is the address that the interface has now, and
+// leads there though the host's routes prefer another one.
+func TestIPv6OutboundInterface(t *testing.T) {
+	onHost(t, "ip", "link", "add", "host1", "type", "veth", "peer", "name", "inet1", "netns", "inet")
+	t.Cleanup(func() { onHost(t, "ip", "link", "del", "host1") })
+	onHost(t, "ip", "-6", "addr", "add", "2001:db8:101::1/64", "dev", "host1", "nodad")
+	onHost(t, "ip", "link", "set", "host1", "up")
+	onHost(t, "ip", "-n", "inet", "-6", "addr", "add", "2001:db8:101::2/64", "dev", "inet1", "nodad")
+	onHost(t, "ip", "-n", "inet", "link", "set", "inet1", "up")
+	route := []string{"ip", "-6", "route", "add", "default", "via", "2001:db8:101::2", "dev", "host1", "metric", "10000"}
+	onHost(t, route[0], route[1:]...)
+	g, _ := configured6(t, "--outbound-addr6=host1")
+	seen := func() string {
+		out, _ := guestOutput(t, g, "curl", "-sSg6", "--max-time", "2", "http://["+lab.InetAddr6.String()+"]/client")
+		addr, _, _ := strings.Cut(out, "]")
+		return addr
+	}
+	if !eventually(func() bool { return seen() == "[2001:db8:101::1" }, false) {
+		t.Errorf("the server sees %s], want the interface's address", seen())
+	}
+	onHost(t, "ip", "-6", "addr", "add", "2001:db8:101::7/64", "dev", "host1", "nodad")
+	onHost(t, "ip", "-6", "addr", "del", "2001:db8:101::1/64", "dev", "host1")
+	if !eventually(func() bool { return seen() == "[2001:db8:101::7" }, false) {
+		t.Errorf("after the address has changed the server sees %s]", seen())
+	}
+}
+
 // from6 is from for IPv6, without extension headers.
 func (s *sniffer) from6(addr string, proto uint8) bool {
 	a := netip.MustParseAddr(addr).As16()

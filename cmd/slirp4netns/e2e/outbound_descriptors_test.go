@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -83,4 +85,30 @@ func TestNoDescriptors(t *testing.T) {
 		t.Errorf("descriptors are back: ping: %q", got)
 	}
 	echoOnce(t, old)
+}
+
+// The limit on descriptors is raised as far as the user may, but for one, which
+// is how Go tells its own limit from the user's. C leaves it.
+func TestDescriptorLimit(t *testing.T) {
+	for name, binary := range map[string]string{"ours": lab.Binary, "C": lab.Reference} {
+		t.Run(name, func(t *testing.T) {
+			lab.RequireBinary(t)
+			path := filepath.Join(lab.TempDir(t, lab.OrdinaryUID), "slirp4netns")
+			script := fmt.Sprintf("#!/bin/sh\nulimit -Sn 256\nulimit -Hn 2000\nexec %s \"$@\"\n", binary)
+			if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			_, slirp := guestOf(t, path, lab.OrdinaryUID)
+			limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", slirp.Process.Pid))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := map[string]string{"ours": "1999 2000", "C": "256 2000"}[name]
+			for line := range strings.Lines(string(limits)) {
+				if soft, ok := strings.CutPrefix(line, "Max open files"); ok && !strings.HasPrefix(strings.Join(strings.Fields(soft), " "), want) {
+					t.Errorf("limits %s, want %s", soft, want)
+				}
+			}
+		})
+	}
 }
