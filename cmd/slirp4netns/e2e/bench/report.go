@@ -70,8 +70,6 @@ program that is measured and both ends of what it carries.
   guest to the host by 10.0.2.2, "in" back, "forwarded" from the host to a port
   that is forwarded into the guest. What pasta forwards from loopback it hands
   to the namespace without its stack and the TAP ("splice").
-  Here pasta's own stack mostly stood still on the way out; why was not looked
-  into.
 - Processor time: of the data plane's process alone, for 10^9 bytes.
 - Loopback alone: the same client and server without a guest; its MTU is 65536.
 - Request and response: %d on one connection, threads that block in system
