@@ -17,7 +17,7 @@ const (
 	mostUDP  = 8192
 	mostDNS  = 1024
 	mostPing = 512
-	mostTCP  = 65536
+	mostTCP  = 65536 // as many as a guest's address has ports
 	// mostPorts is for all ports of a protocol and address.
 	mostPorts = 65536
 	// mostForwarded is for connections to them.

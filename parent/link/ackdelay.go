@@ -15,9 +15,10 @@ import (
 // it as well, is often there within microseconds. A frame that the guest need
 // not handle is a tenth of such an exchange.
 //
-// So is the end, after the guest's. Only what acknowledges a small segment waits, so that a stream's sender is
-// not held up, and for a millisecond at most, so that Nagle's algorithm in the
-// guest is not either (Linux waits for 40 ms).
+// So is the end, after the guest's. Only what acknowledges a small segment waits,
+// so that a stream's sender is not held up, and not much longer than a
+// millisecond, so that Nagle's algorithm in the guest is not either (Linux waits
+// for 40 ms). Not for a Wire: nobody would call Between.
 const (
 	ackDelay  = time.Millisecond
 	smallData = 536 // bytes: the smallest MSS (RFC 9293, section 3.7.1)

@@ -100,7 +100,6 @@ type Endpoint struct {
 	fd      int
 	name    string
 	tap     *tap // set by Watch
-	delay   bool // acknowledgements may wait
 	wire    Wire // nil: there is fd
 	vnetLen int  // bytes of virtio-net header; 0: none
 	gso     bool

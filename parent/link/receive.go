@@ -161,7 +161,7 @@ func (r *reader) deliver(proto tcpip.NetworkProtocolNumber, b []byte, hdrLen int
 	held := hdrLen != 0 && r.e.input != nil && r.e.input.Begin(proto, v.AsSlice(), hdrLen)
 	r.e.dispatcher.DeliverNetworkPacket(proto, pkt)
 	if held {
-		small := r.e.delay && isSmall(b[hdrLen:])
+		small := r.e.tap != nil && isSmall(b[hdrLen:])
 		if small {
 			r.e.acks.holding.Store(true)
 		}

@@ -29,7 +29,6 @@ func (e *Endpoint) Watch(p *poll.Poller, ended func(error)) error {
 	e.reading.Lock()
 	defer e.reading.Unlock()
 	e.tap = t
-	e.delay = true
 	var err error
 	if t.token, err = p.Add(e.fd, poll.In|poll.Level, t); err != nil {
 		return fmt.Errorf("link: %s: %w", e.name, err)

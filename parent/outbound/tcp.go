@@ -26,9 +26,6 @@ const (
 	// that is less. What is left is for established ones, which make room
 	// for nobody: their end is up to those who use them.
 	waitingShare = 8
-	// maxTCPFlows bounds all of them: as many as a guest's address has
-	// ports.
-	maxTCPFlows = 65536
 )
 
 // TCP carries the guest's connections.
@@ -61,15 +58,12 @@ type TCPConfig struct {
 	// does not block. Unless dial is nil it is connected when dial, which
 	// blocks, has returned 0.
 	Nameserver func() (fd int, dial func() unix.Errno, errno unix.Errno)
-	Max        int        // connections at most; 0: 65536
+	Max        int        // connections at most
 	Others     func() int // connections of others that count, too; may be nil
 }
 
 // NewTCP takes over all TCP of the stack that has no endpoint.
 func NewTCP(cfg TCPConfig) *TCP {
-	if cfg.Max == 0 {
-		cfg.Max = maxTCPFlows
-	}
 	t := &TCP{
 		cfg:        cfg,
 		splice:     splice.Config{Poller: cfg.Poller, Worker: cfg.Worker},

@@ -71,8 +71,8 @@ func (w *Worker) Hold() bool {
 	return true
 }
 
-// inline is how many tasks Release runs itself. What is more is better done on
-// another core.
+// inline is how many tasks Release runs itself. What is more waits for its turn
+// among the other goroutines.
 const inline = 4
 
 // Release ends Hold.

@@ -135,15 +135,7 @@ func TestIPv6DisabledInTheGuest(t *testing.T) {
 func TestIPv6OutboundAddr(t *testing.T) {
 	for _, other := range []string{"2001:db8:100::9", "fe80::9"} {
 		t.Run(other, func(t *testing.T) {
-			ip := func(verb string, flags ...string) {
-				t.Helper()
-				args := append([]string{"-6", "addr", verb, other + "/64", "dev", lab.HostLink}, flags...)
-				if out, err := lab.Command(context.Background(), 0, "ip", args...).CombinedOutput(); err != nil {
-					t.Errorf("ip %v: %v: %s", args, err, out)
-				}
-			}
-			ip("add", "nodad")
-			defer ip("del")
+			hostAddress(t, other+"/64", lab.HostLink)
 			var udp *net.UDPConn
 			if err := lab.Inet.Do(func() (err error) { udp, err = net.ListenUDP("udp6", nil); return err }); err != nil {
 				t.Fatal(err)
@@ -187,14 +179,10 @@ func TestIPv6OutboundAddr(t *testing.T) {
 // --outbound-addr6=INTERFACE is the address that the interface has now, and
 // leads there though the host's routes prefer another one.
 func TestIPv6OutboundInterface(t *testing.T) {
-	onHost(t, "ip", "link", "add", "host1", "type", "veth", "peer", "name", "inet1", "netns", "inet")
-	t.Cleanup(func() { onHost(t, "ip", "link", "del", "host1") })
+	secondLink(t)
 	onHost(t, "ip", "-6", "addr", "add", "2001:db8:101::1/64", "dev", "host1", "nodad")
-	onHost(t, "ip", "link", "set", "host1", "up")
 	onHost(t, "ip", "-n", "inet", "-6", "addr", "add", "2001:db8:101::2/64", "dev", "inet1", "nodad")
-	onHost(t, "ip", "-n", "inet", "link", "set", "inet1", "up")
-	route := []string{"ip", "-6", "route", "add", "default", "via", "2001:db8:101::2", "dev", "host1", "metric", "10000"}
-	onHost(t, route[0], route[1:]...)
+	onHost(t, "ip", "-6", "route", "add", "default", "via", "2001:db8:101::2", "dev", "host1", "metric", "10000")
 	g, _ := configured6(t, "--outbound-addr6=host1")
 	seen := func() string {
 		out, _ := guestOutput(t, g, "curl", "-sSg6", "--max-time", "2", "http://["+lab.InetAddr6.String()+"]/client")

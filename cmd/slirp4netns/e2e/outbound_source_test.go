@@ -86,7 +86,11 @@ func (o *observer) overPing(t *testing.T, g *lab.Guest) string {
 // hostAddress gives the host one more address until the test ends.
 func hostAddress(t *testing.T, addr, dev string) {
 	t.Helper()
-	onHost(t, "ip", "addr", "add", addr, "dev", dev)
+	add := []string{"addr", "add", addr, "dev", dev}
+	if strings.Contains(addr, ":") {
+		add = append(add, "nodad") // it can be used at once
+	}
+	onHost(t, "ip", add...)
 	t.Cleanup(func() { _ = onHost(t, "sh", "-c", "ip addr del "+addr+" dev "+dev+" 2>/dev/null || :") })
 }
 

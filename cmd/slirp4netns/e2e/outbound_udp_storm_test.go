@@ -20,12 +20,19 @@ const fewDescriptors = 256
 // limited is a program that runs binary with few descriptors.
 func limited(t *testing.T, binary string) string {
 	t.Helper()
+	return afterwards(t, fmt.Sprintf("ulimit -n %d", fewDescriptors), binary)
+}
+
+// afterwards is a program that does something in a shell and then becomes a
+// slirp4netns: ours if binary is empty.
+func afterwards(t *testing.T, what, binary string) string {
+	t.Helper()
 	if binary == "" {
 		lab.RequireBinary(t)
 		binary = lab.Binary
 	}
 	path := filepath.Join(lab.TempDir(t, lab.OrdinaryUID), "slirp4netns")
-	script := fmt.Sprintf("#!/bin/sh\nulimit -n %d\nexec %s \"$@\"\n", fewDescriptors, binary)
+	script := fmt.Sprintf("#!/bin/sh\n%s\nexec %s \"$@\"\n", what, binary)
 	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}

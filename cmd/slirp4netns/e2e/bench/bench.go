@@ -35,12 +35,10 @@ func (b *bench) connected(s *subject, o setup, fn func(*place)) { s.connect(b, s
 
 // startServers starts what the guests measure against.
 func (b *bench) startServers() {
-	b.startIperf(func(ctx context.Context, name string, args ...string) command {
-		return lab.Command(ctx, lab.OrdinaryUID, name, args...)
-	}, func() error { return dialOnce("127.0.0.1", iperfPort) }, b.p)
+	b.startIperf(b.p, host, host.ns, "127.0.0.1")
 	for what, err := range map[string]error{
 		"TCP echo": serveBytes(bytePort),
-		"UDP echo": serveDatagrams(lab.Host, "127.0.0.1", echoPort),
+		"UDP echo": serveDatagrams(lab.Host, "127.0.0.1", echoPort, same),
 		"source":   serveStream(sourcePort),
 		"resolver": b.serveNames(),
 		"web":      b.serveWeb(),
@@ -52,36 +50,32 @@ func (b *bench) startServers() {
 	}
 }
 
-// command is the part of exec.Cmd that a server needs.
-type command interface {
-	Start() error
-	Wait() error
-}
-
-// startIperf starts a server until the end of p, and waits for it.
-func (b *bench) startIperf(run func(ctx context.Context, name string, args ...string) command, dial func() error, p *lab.Program) {
+// startIperf starts a server in a place until the end of p, and waits until it
+// can be reached at addr from a namespace.
+func (b *bench) startIperf(p *lab.Program, at *place, from *lab.Namespace, addr string) {
 	ctx, cancel := context.WithCancel(context.Background())
-	server := run(ctx, "iperf3", "-s", "-p", strconv.Itoa(iperfPort))
+	server := at.command(ctx, "iperf3", "-s", "-p", strconv.Itoa(iperfPort))
 	if err := server.Start(); err != nil {
 		b.p.Fatalf("%v", err)
 	}
 	p.Cleanup(func() { cancel(); server.Wait() })
-	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
-		err := dial()
-		if err == nil {
-			return
-		}
-		if time.Since(start) > 5*time.Second {
-			b.p.Fatalf("iperf3 -s: %v", err)
-		}
+	if err := await(from, addr, iperfPort); err != nil {
+		b.p.Fatalf("iperf3 -s: %v", err)
 	}
 }
 
-// dialOnce tells whether somebody listens.
-func dialOnce(host string, port int) error {
-	c, err := net.DialTimeout("tcp", fmt.Sprintf("%s:%d", host, port), time.Second)
-	if err == nil {
-		c.Close()
+// await waits until somebody listens.
+func await(from *lab.Namespace, addr string, port int) error {
+	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		err := from.Do(func() error {
+			c, err := net.DialTimeout("tcp4", fmt.Sprintf("%s:%d", addr, port), time.Second)
+			if err == nil {
+				c.Close()
+			}
+			return err
+		})
+		if err == nil || time.Since(start) > 5*time.Second {
+			return err
+		}
 	}
-	return err
 }

@@ -56,9 +56,7 @@ func betweenPeers(b *bench, s *subject) [][]float64 {
 		two := bridged(p, running.Peer(p), latencyMTU, "10.0.2.101/24")
 		server := lab.NewProgram("bench")
 		defer server.Close()
-		b.startIperf(func(ctx context.Context, name string, args ...string) command {
-			return two.Command(ctx, name, args...)
-		}, func() error { return one.Do(func() error { return dialOnce("10.0.2.101", iperfPort) }) }, server)
+		b.startIperf(server, &place{ns: &two.Namespace, guest: two}, &one.Namespace, "10.0.2.101")
 		rate = b.transfer(&place{ns: &one.Namespace, guest: one, gateway: "10.0.2.101"}, "out", 1).gigabits()
 	})
 	return [][]float64{{rate}}

@@ -45,7 +45,7 @@ func datagrams(server string, port, sockets int, request []byte, b *bench) (exch
 func forwardedEcho(b *bench, s *subject) [][]float64 {
 	var e exchanges
 	b.connected(s, setup{mtu: latencyMTU, forward: true}, func(at *place) {
-		err := serveDatagrams(at.ns, "10.0.2.100", echoPort)
+		err := serveDatagrams(at.ns, "10.0.2.100", echoPort, same)
 		if err == nil {
 			err = lab.Host.Do(func() (err error) {
 				e, err = datagrams("127.0.0.1", forwardPort, parallel, make([]byte, 64), b)

@@ -2,9 +2,6 @@ package main
 
 import (
 	"os"
-	"runtime"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
 )
@@ -24,30 +21,14 @@ func (b *bench) serveNames() error {
 	if err := os.WriteFile("/etc/resolv.conf", []byte("nameserver "+resolver+"\n"), 0o644); err != nil {
 		return err
 	}
-	var fd int
-	err := lab.Host.Do(func() (err error) {
-		if fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
-			return err
+	return serveDatagrams(lab.Host, resolver, 53, func(query []byte) []byte {
+		if len(query) < 12 {
+			return nil
 		}
-		return unix.Bind(fd, &unix.SockaddrInet4{Port: 53, Addr: [4]byte{127, 0, 0, 53}})
+		query[2], query[3] = 0x81, 0x80 // an answer, recursion available
+		query[7] = 1                    // one record
+		return append(query, answerTail...)
 	})
-	if err != nil {
-		return err
-	}
-	go func() {
-		runtime.LockOSThread()
-		buf := make([]byte, 4096)
-		for {
-			n, from, err := unix.Recvfrom(fd, buf, 0)
-			if err != nil || n < 12 {
-				continue
-			}
-			buf[2], buf[3] = 0x81, 0x80 // an answer, recursion available
-			buf[7] = 1                  // one record
-			unix.Sendto(fd, append(buf[:n], answerTail...), 0, from)
-		}
-	}()
-	return nil
 }
 
 // nameQueries is how many queries through 10.0.2.3 are answered in a second.

@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
 )
 
@@ -22,8 +20,10 @@ type place struct {
 	gateway string     // the host's 127.0.0.1, as it is seen here
 	pid     int        // of the data plane; 0: there is none
 	ready   time.Duration
-	api     string // its control socket, if it was forwarded to
 }
+
+// host is the machine itself.
+var host = &place{ns: lab.Host, gateway: "127.0.0.1"}
 
 // command is one that runs here.
 func (at *place) command(ctx context.Context, name string, args ...string) *exec.Cmd {
@@ -45,15 +45,16 @@ func connectSlirp(b *bench, s *subject, o setup, fn func(*place)) {
 	g := lab.NewGuest(p, lab.GuestOptions{})
 	args := append([]string{"-c", fmt.Sprintf("--mtu=%d", o.mtu)}, o.args...)
 	at := &place{ns: &g.Namespace, guest: g, gateway: "10.0.2.2"}
+	var api string
 	if o.forward {
-		at.api = filepath.Join(lab.TempDir(p, g.UID), "api.sock")
-		args = append(args, "-a", at.api)
+		api = filepath.Join(lab.TempDir(p, g.UID), "api.sock")
+		args = append(args, "-a", api)
 	}
 	running := lab.StartSlirp(p, lab.SlirpOptions{Binary: s.binary, UID: g.UID, Args: append(args, strconv.Itoa(g.PID), "tap0")})
 	at.pid, at.ready = running.Process.Pid, running.Ready
 	if o.forward {
-		b.addForward(at.api, "tcp", iperfPort)
-		b.addForward(at.api, "udp", echoPort)
+		b.addForward(api, "tcp", iperfPort)
+		b.addForward(api, "udp", echoPort)
 	}
 	fn(at)
 	b.end(p, s)
@@ -79,15 +80,8 @@ func connectPasta(b *bench, s *subject, o setup, fn func(*place)) {
 		b.p.Fatalf("%v", err)
 	}
 	p.Cleanup(func() { cancel(); cmd.Wait() })
-	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
-		c, err := g.Dial("tcp4", fmt.Sprintf("10.0.2.2:%d", bytePort), time.Second)
-		if err == nil {
-			c.Close()
-			break
-		}
-		if time.Since(start) > 5*time.Second {
-			b.p.Fatalf("pasta: %v\n%s", err, said.String())
-		}
+	if err := await(&g.Namespace, "10.0.2.2", bytePort); err != nil {
+		b.p.Fatalf("pasta: %v\n%s", err, said.String())
 	}
 	fn(&place{ns: &g.Namespace, guest: g, gateway: "10.0.2.2", pid: cmd.Process.Pid})
 	b.end(p, s)
@@ -95,7 +89,7 @@ func connectPasta(b *bench, s *subject, o setup, fn func(*place)) {
 
 // connectNothing measures the kernel alone.
 func connectNothing(_ *bench, _ *subject, _ setup, fn func(*place)) {
-	fn(&place{ns: lab.Host, gateway: "127.0.0.1"})
+	fn(host)
 }
 
 // end ends what was started for one measurement.
@@ -119,34 +113,4 @@ func (b *bench) addForward(socket, proto string, port int) {
 	if err := json.NewDecoder(c).Decode(&reply); err != nil || reply.Return == nil {
 		b.p.Fatalf("add_hostfwd %s: %v", proto, err)
 	}
-}
-
-// cpu is what a process has used so far, in seconds.
-func (b *bench) cpu(pid int) float64 {
-	fields := procStat(pid)
-	if len(fields) < 15 {
-		b.p.Fatalf("/proc/%d/stat: %q", pid, fields)
-	}
-	var ticks float64
-	for _, f := range fields[11:13] { // utime and stime, proc_pid_stat(5)
-		n, _ := strconv.ParseFloat(f, 64)
-		ticks += n
-	}
-	return ticks / clockTicks
-}
-
-// clockTicks is sysconf(_SC_CLK_TCK), 100 on every Linux that Go runs on.
-const clockTicks = 100
-
-// tcpSocket is a blocking TCP socket that sends at once.
-func tcpSocket() (int, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return -1, err
-	}
-	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
-		unix.Close(fd)
-		return -1, err
-	}
-	return fd, nil
 }

@@ -45,3 +45,20 @@ func (b *bench) switches(pid int) (n float64) {
 	}
 	return n
 }
+
+// cpu is what a process has used so far, in seconds.
+func (b *bench) cpu(pid int) float64 {
+	fields := procStat(pid)
+	if len(fields) < 15 {
+		b.p.Fatalf("/proc/%d/stat: %q", pid, fields)
+	}
+	var ticks float64
+	for _, f := range fields[11:13] { // utime and stime, proc_pid_stat(5)
+		n, _ := strconv.ParseFloat(f, 64)
+		ticks += n
+	}
+	return ticks / clockTicks
+}
+
+// clockTicks is sysconf(_SC_CLK_TCK), 100 on every Linux that Go runs on.
+const clockTicks = 100

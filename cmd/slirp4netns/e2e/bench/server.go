@@ -77,17 +77,7 @@ func (b *bench) startAlone() error {
 		return err
 	}
 	b.p.Cleanup(func() { cancel(); cmd.Wait() })
-	return await(holdPort)
-}
-
-// await waits until somebody listens on 127.0.0.1.
-func await(port int) error {
-	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
-		err := dialOnce("127.0.0.1", port)
-		if err == nil || time.Since(start) > 5*time.Second {
-			return err
-		}
-	}
+	return await(lab.Host, "127.0.0.1", holdPort)
 }
 
 // sendBack serves a connection that has something, until it has an end.
@@ -121,9 +111,13 @@ func listen(port int) (int, error) {
 	return l, unix.Listen(l, 4096)
 }
 
-// serveDatagrams sends back what comes to a UDP port of a namespace, for as
-// long as the program runs: one thread that blocks.
-func serveDatagrams(ns *lab.Namespace, addr string, port int) error {
+// same is the answer of an echo server.
+func same(datagram []byte) []byte { return datagram }
+
+// serveDatagrams answers what comes to a UDP port of a namespace, for as long
+// as the program runs: one thread that blocks. What is given to answer has room
+// behind it.
+func serveDatagrams(ns *lab.Namespace, addr string, port int, answer func(datagram []byte) []byte) error {
 	var fd int
 	err := ns.Do(func() (err error) {
 		if fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
@@ -141,14 +135,15 @@ func serveDatagrams(ns *lab.Namespace, addr string, port int) error {
 		buf := make([]byte, 65536)
 		for {
 			if n, from, err := unix.Recvfrom(fd, buf, 0); err == nil {
-				unix.Sendto(fd, buf[:n], 0, from)
+				unix.Sendto(fd, answer(buf[:n]), 0, from)
 			}
 		}
 	}()
 	return nil
 }
 
-// serveStream sends to whoever connects, for ever.
+// serveStream sends to whoever connects, for ever. The lab's chargen computes
+// what it sends, and that would be measured, too.
 func serveStream(port int) error {
 	l, err := listen(port)
 	if err != nil {
@@ -173,4 +168,17 @@ func serveStream(port int) error {
 		}
 	}()
 	return nil
+}
+
+// tcpSocket is a blocking TCP socket that sends at once.
+func tcpSocket() (int, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
 }

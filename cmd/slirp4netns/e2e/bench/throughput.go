@@ -41,10 +41,8 @@ func (b *bench) transfer(at *place, way string, streams int) *report {
 		if at.guest != nil {
 			p := lab.NewProgram("bench")
 			defer p.Close()
-			b.startIperf(func(ctx context.Context, name string, args ...string) command {
-				return at.guest.Command(ctx, name, args...)
-			}, func() error { return at.ns.Do(func() error { return dialOnce("127.0.0.1", iperfPort) }) }, p)
-			return b.iperf(&place{ns: lab.Host}, "127.0.0.1", forwardPort, args...)
+			b.startIperf(p, at, at.ns, "127.0.0.1")
+			return b.iperf(host, "127.0.0.1", forwardPort, args...)
 		}
 	}
 	return b.iperf(at, at.gateway, iperfPort, args...)

@@ -36,7 +36,7 @@ func (b *bench) serveWeb() error {
 		return err
 	}
 	b.p.Cleanup(func() { cancel(); cmd.Wait() })
-	return await(webPort)
+	return await(lab.Host, "127.0.0.1", webPort)
 }
 
 // The lines of wrk's report that count.
