@@ -93,7 +93,7 @@ echo "$1 ip=$ip mask=$mask router=$router dns=$dns serverid=$serverid lease=$lea
 func guestFile(t *testing.T, g *lab.Guest, name, content string) string {
 	t.Helper()
 	path := filepath.Join(lab.TempDir(t, g.UID), name)
-	err := os.WriteFile(path, []byte(content), 0o755)
+	err := lab.WriteExecutable(path, content)
 	if err == nil {
 		err = lab.Give(path, g.UID)
 	}

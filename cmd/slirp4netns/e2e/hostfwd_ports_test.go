@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -54,7 +53,7 @@ func TestHostfwdCapability(t *testing.T) {
 	script := filepath.Join(lab.TempDir(t, 0), "slirp4netns")
 	text := fmt.Sprintf("#!/bin/sh\nexec setpriv --reuid=%d --regid=%d --clear-groups --inh-caps=+net_bind_service --ambient-caps=+net_bind_service %s \"$@\"\n",
 		lab.OrdinaryUID, lab.OrdinaryUID, lab.Binary)
-	if err := os.WriteFile(script, []byte(text), 0o755); err != nil {
+	if err := lab.WriteExecutable(script, text); err != nil {
 		t.Fatal(err)
 	}
 	for _, options := range lockedUp {

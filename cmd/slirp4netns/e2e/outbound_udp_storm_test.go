@@ -33,7 +33,7 @@ func afterwards(t *testing.T, what, binary string) string {
 	}
 	path := filepath.Join(lab.TempDir(t, lab.OrdinaryUID), "slirp4netns")
 	script := fmt.Sprintf("#!/bin/sh\n%s\nexec %s \"$@\"\n", what, binary)
-	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
+	if err := lab.WriteExecutable(path, script); err != nil {
 		t.Fatal(err)
 	}
 	return path

@@ -83,7 +83,7 @@ func insideUserNS(t *testing.T, g *lab.Guest) string {
 func script(t *testing.T, uid int, body string) string {
 	t.Helper()
 	path := filepath.Join(lab.TempDir(t, uid), "script")
-	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+body+"\n"), 0o755); err != nil {
+	if err := lab.WriteExecutable(path, "#!/bin/sh\n"+body+"\n"); err != nil {
 		t.Fatal(err)
 	}
 	return path

@@ -40,7 +40,7 @@ func setUpScript(t lab.T, env *testscript.Env) error {
 		"guest":       append(user[:len(user):len(user)], g.Enter()...),
 	} {
 		script := fmt.Sprintf("#!/bin/sh\nexec %s \"$@\"\n", strings.Join(prefix, " "))
-		if err := os.WriteFile(filepath.Join(bin, name), []byte(script), 0o755); err != nil {
+		if err := lab.WriteExecutable(filepath.Join(bin, name), script); err != nil {
 			return err
 		}
 	}

@@ -58,7 +58,7 @@ func readBinaries() (binaries, error) {
 // install puts the programs into the lab.
 func (b binaries) install() error {
 	for name, content := range b {
-		if err := os.WriteFile(filepath.Join(binDir, name), content, 0o755); err != nil {
+		if err := WriteExecutable(filepath.Join(binDir, name), string(content)); err != nil {
 			return err
 		}
 	}
