@@ -31,7 +31,7 @@ type streams struct {
 func newStreams(cfg *Config) *streams {
 	return &streams{
 		cfg:     cfg,
-		splice:  splice.Config{Poller: cfg.Poller, Worker: cfg.Worker},
+		splice:  splice.Config{Poller: cfg.Poller, Worker: cfg.Worker, Orphans: splice.NewOrphans(splice.MaxOrphans)},
 		waiting: list.New(),
 		all:     make(map[*conn]struct{}),
 	}
@@ -126,6 +126,7 @@ func (s *streams) close() {
 	s.closed = true
 	s.mu.Unlock()
 	s.cut(nil)
+	s.splice.Orphans.Close()
 }
 
 // counts are the numbers of connections now and since the start.

@@ -66,7 +66,7 @@ type TCPConfig struct {
 func NewTCP(cfg TCPConfig) *TCP {
 	t := &TCP{
 		cfg:        cfg,
-		splice:     splice.Config{Poller: cfg.Poller, Worker: cfg.Worker},
+		splice:     splice.Config{Poller: cfg.Poller, Worker: cfg.Worker, Orphans: splice.NewOrphans(splice.MaxOrphans)},
 		proto:      cfg.Stack.TransportProtocolInstance(tcp.ProtocolNumber),
 		connecting: make(map[stack.TransportEndpointID]*flow),
 		dialling:   list.New(),
@@ -185,6 +185,7 @@ func (t *TCP) Close() {
 	for _, f := range flows {
 		f.Reset()
 	}
+	t.splice.Orphans.Close()
 }
 
 // errnoOf finds the errno in an error.
@@ -208,3 +209,7 @@ func (t *TCP) Len() int {
 	defer t.mu.Unlock()
 	return len(t.flows) + len(t.connecting)
 }
+
+// Orphans is the number of connections whose host side is closed, and whose
+// guest has not taken all of it.
+func (t *TCP) Orphans() int { return t.splice.Orphans.Len() }

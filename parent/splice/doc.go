@@ -9,9 +9,12 @@
 //     endpoint's lock and so may not read.
 //   - FIN, RST and the last byte before them are passed on as they came, each
 //     direction by itself.
+//   - A socket that has failed is read to its end first; the guest's RST comes
+//     behind the last byte.
 //   - When both halves have ended nobody uses socket or endpoint any more,
 //     and only then are they closed: no descriptor is used after its number
-//     was given to another.
+//     was given to another. What the guest has not acknowledged then is
+//     netstack's, for a time; such Orphans are bounded.
 //
 // Who calls it: outbound, for what the guest starts, and hostfwd, for what
 // comes from the host. What it must not do: connect, accept, or decide who

@@ -1,6 +1,7 @@
 package splice
 
 import (
+	"container/list"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,8 @@ import (
 type Config struct {
 	Poller *poll.Poller
 	Worker *poll.Worker
+	// Orphans are for the connections that outlive their Flow's socket.
+	Orphans *Orphans
 }
 
 // Flow is one TCP connection: an endpoint of netstack towards the guest and a
@@ -46,6 +49,9 @@ type Flow struct {
 	// hostEvents collects what the poller said about the socket's end:
 	// hang-ups and errors do not come twice.
 	hostEvents atomic.Uint32
+	// hostFailed says that the host's socket takes and brings nothing new:
+	// toHost ends at its next step, toGuest when it has passed on the rest.
+	hostFailed atomic.Bool
 	// dead makes both halves end at their next step.
 	dead       atomic.Bool
 	resetGuest atomic.Bool // the guest shall see RST
@@ -55,6 +61,10 @@ type Flow struct {
 	hostErrno unix.Errno // guarded by errMu; the first error that it was told
 
 	fromGuest, intoGuest atomic.Uint64 // bytes
+
+	// orphaned says that both halves have ended, and the rest is netstack's.
+	orphaned atomic.Bool
+	orphan   *list.Element // guarded by Orphans.mu
 
 	// task runs what netstack's callback asked for; work says which halves.
 	task poll.Task
@@ -162,6 +172,12 @@ func (f *Flow) Started() bool { return f.started.Load() }
 // NotifyEvent implements waiter.EventListener. It runs under the endpoint's
 // lock, so it only leaves word.
 func (f *Flow) NotifyEvent(mask waiter.EventMask) {
+	if f.orphaned.Load() {
+		if mask&(waiter.EventHUp|waiter.EventErr) != 0 {
+			f.cfg.Orphans.remove(f)
+		}
+		return
+	}
 	var w uint32
 	if mask&(waiter.ReadableEvents|waiter.EventRdHUp) != 0 {
 		w |= workToHost
@@ -215,16 +231,16 @@ func (f *Flow) halfDone() {
 	if f.left.Add(-1) != 0 {
 		return
 	}
-	f.queue.EventUnregister(&f.entry)
 	if f.resetHost.Load() {
 		AbortOnClose(f.fd)
 	}
 	f.closeSocket()
-	if f.resetGuest.Load() {
+	if f.dead.Load() {
+		f.queue.EventUnregister(&f.entry)
 		f.ep.Abort()
+		f.ep.Close()
 	} else {
-		limitOrphan(f.ep)
+		f.leave()
 	}
-	f.ep.Close()
 	f.ended()
 }

@@ -25,6 +25,9 @@ var errSocket = errors.New("splice: host socket")
 
 // pumpToHost moves what the guest sent to the host.
 func (f *Flow) pumpToHost() step {
+	if f.hostFailed.Load() {
+		return finished
+	}
 	w := hostWriter{fd: f.fd}
 	for moved := 0; moved < turn; {
 		res, err := f.readInto(&w)
@@ -106,8 +109,11 @@ func (f *Flow) pumpToGuest() step {
 			return f.hostGone()
 		}
 		if n == 0 {
-			if f.guestHasReset() {
+			switch {
+			case f.guestHasReset():
 				return f.guestGone()
+			case f.hostFailed.Load():
+				return finished // that was the rest
 			}
 			return f.hostEnd()
 		}
@@ -134,9 +140,10 @@ func (f *Flow) pumpToGuest() step {
 	return again
 }
 
-// hostEnding tells whether the poller has told of an end, which it does once.
+// hostEnding tells whether the socket's end is known. The poller tells of it
+// once.
 func (f *Flow) hostEnding() bool {
-	return f.hostEvents.Load()&(poll.RdHUp|poll.HUp|poll.Err) != 0
+	return f.hostFailed.Load() || f.hostEvents.Load()&(poll.RdHUp|poll.HUp|poll.Err) != 0
 }
 
 // hostEnd is called when the host's socket has nothing to read.
@@ -179,13 +186,15 @@ func (f *Flow) hostError() unix.Errno {
 	return unix.Errno(v)
 }
 
-// hostGone ends a flow whose host side has failed: the guest sees RST, after
-// as much of what the host had sent before as it takes at once.
+// hostGone ends a flow whose host side has failed. The guest sees RST, after
+// what the host's kernel had received: a program of the host could still read
+// that. A guest that does not take it has orphanTimeout.
 func (f *Flow) hostGone() step {
 	f.resetGuest.Store(true)
 	f.resetHost.Store(true)
-	f.toGuest.kick(f)
-	f.die()
+	limitOrphan(f.ep)
+	f.hostFailed.Store(true)
+	f.schedule(workToHost | workToGuest)
 	return finished
 }
 

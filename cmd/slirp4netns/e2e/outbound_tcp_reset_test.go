@@ -1,0 +1,77 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
+)
+
+// What the host's kernel had received before the peer's RST, a program of the
+// host could still read. So the guest does, however late it comes and however
+// much it was: more than fits between it and us.
+func TestTCPUnreadBeforeReset(t *testing.T) {
+	g, _ := connectedGuest(t)
+	for _, writes := range []bool{false, true} {
+		t.Run(fmt.Sprintf("the guest writes=%v", writes), func(t *testing.T) {
+			c, peer := pairUp(t, g)
+			wrote := make(chan error, 1)
+			if writes {
+				// We hear of the end by a write, and not by an event alone.
+				go func() { _, err := io.Copy(c, lab.Stream(1<<30)); wrote <- err }()
+			}
+			sent, acknowledged := fill(t, peer)
+			peer.SetLinger(0)
+			peer.Close()
+			time.Sleep(300 * time.Millisecond)
+			c.SetReadDeadline(time.Now().Add(10 * time.Second))
+			got, err := io.ReadAll(c)
+			if writes {
+				err = <-wrote // the kernel tells it once
+			}
+			if len(got) < acknowledged || errno(err) != unix.ECONNRESET {
+				t.Errorf("the guest read %d bytes, then %v; %d of %d were acknowledged, and want ECONNRESET then", len(got), err, acknowledged, sent)
+			}
+			t.Logf("%d bytes sent, %d acknowledged, %d read", sent, acknowledged, len(got))
+			want, _ := io.ReadAll(lab.Stream(int64(len(got))))
+			if !bytes.Equal(got, want) {
+				t.Error("the guest did not read what was sent")
+			}
+		})
+	}
+}
+
+// fill writes until nothing more has gone for half a second. The bytes that
+// were acknowledged are with the kernel of the other end.
+func fill(t *testing.T, c *net.TCPConn) (sent, acknowledged int) {
+	t.Helper()
+	stream := lab.Stream(1 << 40)
+	b := make([]byte, 16<<10)
+	for {
+		if _, err := io.ReadFull(stream, b); err != nil {
+			t.Fatal(err)
+		}
+		c.SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
+		n, err := c.Write(b)
+		sent += n
+		if err != nil {
+			break
+		}
+	}
+	rc, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := 0
+	rc.Control(func(fd uintptr) { left, err = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sent, sent - left
+}

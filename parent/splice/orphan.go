@@ -1,0 +1,62 @@
+package splice
+
+import (
+	"time"
+
+	"gvisor.dev/gvisor/pkg/waiter"
+)
+
+// A reset that waits for what came before it is looked after by a timer, at
+// first this often, then half as often each time.
+const (
+	firstLook = time.Millisecond
+	rareLook  = time.Second
+)
+
+// leave ends a Flow whose halves have ended, and leaves to netstack what the
+// guest has not acknowledged, for orphanTimeout: the FIN that was queued behind
+// it, or the RST that takes its place.
+func (f *Flow) leave() {
+	limitOrphan(f.ep)
+	f.orphaned.Store(true)
+	f.cfg.Orphans.add(f)
+	if f.resetGuest.Load() {
+		f.resetLater(firstLook)
+		return
+	}
+	f.ep.Close() // NotifyEvent hears of the end, maybe at once
+}
+
+// resetLater resets the guest when it has acknowledged everything. netstack
+// would drop the rest. A host's kernel lets its program read what came before
+// the RST; so may the guest's.
+func (f *Flow) resetLater(wait time.Duration) {
+	if f.delivered() {
+		f.cut()
+		return
+	}
+	time.AfterFunc(wait, func() {
+		if f.cfg.Orphans.has(f) {
+			f.resetLater(min(2*wait, rareLook))
+		} else {
+			f.ep.Close() // the guest was first, or it took too long
+		}
+	})
+}
+
+// delivered tells whether netstack has nothing more to send. It does not say
+// so itself, only whether the buffer is full; with room for one byte that is
+// the same. Nothing more is written. Being told the size, it does not choose
+// another one meanwhile (OnSetSendBufferSize).
+func (f *Flow) delivered() bool {
+	f.ep.SocketOptions().SetSendBufferSize(1, true)
+	return f.ep.Readiness(waiter.WritableEvents)&waiter.WritableEvents != 0
+}
+
+// cut resets what is left of an orphan. It may be called more than once.
+func (f *Flow) cut() {
+	if f.cfg.Orphans.remove(f) {
+		f.ep.Abort()
+		f.ep.Close()
+	}
+}
