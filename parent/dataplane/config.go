@@ -1,6 +1,10 @@
 package dataplane
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/slirp4netns-go/slirp4netns/parent/splice"
+)
 
 // Outbound is the source of what leaves the host, for one IP version.
 type Outbound struct {
@@ -36,6 +40,8 @@ type Config struct {
 	Outbound6           Outbound
 
 	DNS DNS
+
+	times *splice.Times // of connections that the guest makes; nil: the default
 
 	// ResolvConf is the path of resolv.conf(5) that the DNS relay follows.
 	ResolvConf string

@@ -130,6 +130,7 @@ func New(cfg Config) (*Plane, error) {
 		Stack: p.stack, Policy: policy, Source: source, Poller: p.poller, Worker: p.worker, Sender: sender,
 		Nameserver: p.streams.Connect,
 		Max:        limits.tcp, Others: func() int { return p.fwd.Stats().TCP.Open },
+		Times: cfg.times,
 	})
 	ports, conns := forwarding(descriptors())
 	p.fwd = hostfwd.New(hostfwd.Config{

@@ -1,6 +1,7 @@
 package dns
 
 import (
+	"context"
 	"encoding/binary"
 	"io"
 	"net"
@@ -30,8 +31,8 @@ type stream struct {
 }
 
 // dial connects to a resolver, and runs the connection if there is one.
-func (s *stream) dial() unix.Errno {
-	if _, errno := s.connect(); errno != 0 {
+func (s *stream) dial(ctx context.Context) unix.Errno {
+	if _, errno := s.connect(ctx); errno != 0 {
 		s.close()
 		return errno
 	}
@@ -54,7 +55,7 @@ func (s *stream) run() {
 			}
 			continue
 		}
-		r, errno := s.connect()
+		r, errno := s.connect(context.Background())
 		if errno != 0 {
 			s.close()
 			return
@@ -77,14 +78,14 @@ func (s *stream) run() {
 
 // connect returns the connection to a resolver, which it makes if need be. Only
 // one goroutine calls it.
-func (s *stream) connect() (net.Conn, unix.Errno) {
+func (s *stream) connect(ctx context.Context) (net.Conn, unix.Errno) {
 	s.mu.Lock()
 	r := s.resolver
 	s.mu.Unlock()
 	if r != nil {
 		return r, 0
 	}
-	r, errno := s.streams.dial()
+	r, errno := s.streams.dial(ctx)
 	if errno != 0 {
 		return nil, errno
 	}

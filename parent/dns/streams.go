@@ -1,6 +1,7 @@
 package dns
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -56,9 +57,9 @@ func NewStreams(cfg StreamsConfig) *Streams {
 // resolver at all.
 //
 // The guest's SYN is to be answered when dial has returned 0: it connects to a
-// resolver, and blocks meanwhile. It is nil where there are names to answer:
+// resolver, and blocks until then or until its context ends. It is nil where there are names to answer:
 // then a resolver is connected to when there is a query for it.
-func (s *Streams) Connect() (fd int, dial func() unix.Errno, errno unix.Errno) {
+func (s *Streams) Connect() (fd int, dial func(context.Context) unix.Errno, errno unix.Errno) {
 	if s.cfg.Names == nil && len(s.cfg.Resolvers.List()) == 0 {
 		return -1, nil, unix.ENETUNREACH
 	}
@@ -144,12 +145,12 @@ func (s *Streams) Close() {
 
 // dial connects to the first resolver that accepts. It fails with the last
 // one's errno.
-func (s *Streams) dial() (net.Conn, unix.Errno) {
+func (s *Streams) dial(ctx context.Context) (net.Conn, unix.Errno) {
 	list := s.cfg.Resolvers.List()
 	order, probe := s.health.order(list, time.Now())
 	if probe.IsValid() {
 		go func() { // nobody waits to learn whether it is back
-			if c, errno := s.dialOne(probe, streamPatience); errno == 0 {
+			if c, errno := s.dialOne(context.Background(), probe, streamPatience); errno == 0 {
 				c.Close()
 			}
 		}()
@@ -161,18 +162,24 @@ func (s *Streams) dial() (net.Conn, unix.Errno) {
 			wait = streamPatience
 		}
 		var c net.Conn
-		if c, errno = s.dialOne(a, wait); errno == 0 {
-			return c, 0
+		if c, errno = s.dialOne(ctx, a, wait); errno == 0 || ctx.Err() != nil {
+			return c, errno
 		}
 	}
 	return nil, errno
 }
 
 // dialOne connects to a resolver, and notes whether it accepts.
-func (s *Streams) dialOne(a netip.AddrPort, wait time.Duration) (net.Conn, unix.Errno) {
+func (s *Streams) dialOne(ctx context.Context, a netip.AddrPort, wait time.Duration) (net.Conn, unix.Errno) {
 	d := net.Dialer{Timeout: wait, Control: s.control(a.Addr())}
 	start := time.Now()
-	c, err := d.Dial("tcp", a.String())
+	c, err := d.DialContext(ctx, "tcp", a.String())
+	if ctx.Err() != nil {
+		if err == nil {
+			c.Close()
+		}
+		return nil, unix.ECANCELED // which says nothing about the resolver
+	}
 	if err != nil {
 		s.health.failed(a, start, time.Now())
 		if e := net.Error(nil); errors.As(err, &e) && e.Timeout() {

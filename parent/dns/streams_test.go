@@ -1,6 +1,7 @@
 package dns
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/netip"
@@ -93,7 +94,7 @@ func TestStreamsDial(t *testing.T) {
 			if errno != 0 || dial == nil {
 				t.Fatalf("Connect: %v, dial %t", errno, dial != nil)
 			}
-			if got := dial(); got != c.want {
+			if got := dial(t.Context()); got != c.want {
 				t.Errorf("dial: %v, want %v", got, c.want)
 			}
 			if c.want != 0 {
@@ -139,7 +140,7 @@ func question(name string, qtype byte) []byte {
 func TestStreamsAreBounded(t *testing.T) {
 	s := newStreams(t, 2, nil, addrOf(listener(t)))
 	var fds []int
-	var dials []func() unix.Errno
+	var dials []func(context.Context) unix.Errno
 	for range 5 {
 		fd, dial, errno := s.Connect()
 		if errno != 0 {
@@ -159,15 +160,73 @@ func TestStreamsAreBounded(t *testing.T) {
 		if !ended(fds[i]) {
 			t.Errorf("connection %d of 5 has not ended", i)
 		}
-		if errno := dials[i](); errno != unix.ECONNABORTED {
+		if errno := dials[i](t.Context()); errno != unix.ECONNABORTED {
 			t.Errorf("dial of connection %d: %v, want ECONNABORTED", i, errno)
 		}
 		unix.Close(fds[i])
 	}
 	for i := 3; i < 5; i++ {
-		if errno := dials[i](); errno != 0 {
+		if errno := dials[i](t.Context()); errno != 0 {
 			t.Errorf("dial of connection %d: %v", i, errno)
 		}
 		converse(t, fds[i], message(1, false, 0, "x"), message(1, false, 0, "x"))
+	}
+}
+
+// fullListener is a resolver that does not answer: its queue is full, and Linux
+// then drops SYNs.
+func fullListener(t *testing.T) netip.AddrPort {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Listen(fd, 0); err != nil {
+		t.Fatal(err)
+	}
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(sa.(*unix.SockaddrInet4).Port))
+	for range 4 {
+		c, err := net.DialTimeout("tcp4", a.String(), 100*time.Millisecond)
+		if err != nil {
+			return a
+		}
+		t.Cleanup(func() { c.Close() })
+	}
+	t.Fatal("the queue does not fill up")
+	return a
+}
+
+// Looking for a resolver ends with the guest's connection, and is no mark
+// against the resolver.
+func TestStreamsDialCancelled(t *testing.T) {
+	silent := fullListener(t)
+	s := newStreams(t, 0, nil, silent)
+	fd, dial, errno := s.Connect()
+	if errno != 0 {
+		t.Fatal(errno)
+	}
+	defer unix.Close(fd)
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	start := time.Now()
+	if errno := dial(ctx); errno != unix.ECANCELED {
+		t.Errorf("dial: %v, want ECANCELED", errno)
+	}
+	if d := time.Since(start); d > time.Second {
+		t.Errorf("it took %v", d)
+	}
+	if order, probe := s.health.order([]netip.AddrPort{silent}, time.Now()); probe.IsValid() || len(order) != 1 {
+		t.Errorf("the resolver is taken for a dead one: %v, %v", order, probe)
+	}
+	if n := s.Len(); n != 0 {
+		t.Errorf("%d connections are left", n)
 	}
 }

@@ -2,6 +2,7 @@ package outbound
 
 import (
 	"container/list"
+	"context"
 	"sync/atomic"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
@@ -32,6 +33,8 @@ type flow struct {
 	// nameserver says that the socket leads to the relay in this process,
 	// whose dial says when it is connected, and not the socket.
 	nameserver bool
+	ctx        context.Context    // of dial; nil without
+	cancel     context.CancelFunc // ends it; nil without
 
 	// Until it is established.
 	net     tcpip.NetworkProtocolNumber
@@ -75,6 +78,9 @@ func (f *flow) abandon() {
 	if f.syn != nil {
 		f.syn.DecRef()
 		f.syn = nil
+	}
+	if f.cancel != nil {
+		f.cancel() // nobody waits for the resolver any more
 	}
 	f.Abandon()
 }

@@ -1,16 +1,19 @@
 package outbound
 
 import (
+	"context"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
+
+	"github.com/slirp4netns-go/slirp4netns/parent/hostsock"
 )
 
 // dialNameserver makes the connection of a guest that asks the nameserver over
 // TCP. Its other end is in this process; it is in the phase connecting until
 // dial, which blocks, has found a resolver. A nil dial has nothing to find.
-func (t *TCP) dialNameserver(id stack.TransportEndpointID) (f *flow, dial func() unix.Errno, errno unix.Errno) {
+func (t *TCP) dialNameserver(id stack.TransportEndpointID) (f *flow, dial Dial, errno unix.Errno) {
 	fd, dial, errno := t.cfg.Nameserver()
 	if errno != 0 {
 		return nil, nil, errno
@@ -21,14 +24,16 @@ func (t *TCP) dialNameserver(id stack.TransportEndpointID) (f *flow, dial func()
 	}
 	f = newFlow(t, id, fd, phase)
 	f.nameserver = true
+	f.ctx, f.cancel = context.WithCancel(context.Background())
 	return f, dial, 0
 }
 
 // awaitNameserver answers the guest's SYN when dial has returned.
-func (t *TCP) awaitNameserver(f *flow, dial func() unix.Errno) {
-	errno := dial()
+func (t *TCP) awaitNameserver(f *flow, dial Dial) {
+	defer f.cancel()
+	errno := dial(f.ctx)
 	if t.take(f) {
-		t.settle(f, errno)
+		t.settle(f, hostsock.Error{Errno: errno})
 	}
 }
 

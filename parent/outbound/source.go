@@ -119,9 +119,15 @@ func (s *Source) bind(fd int, dst netip.Addr) error {
 	addr, _ := s.lookup()
 	if s.iface != "" {
 		// Since Linux 5.7 no privilege is needed. Where it is refused the
-		// address alone has to do.
-		_ = unix.BindToDevice(fd, s.iface)
+		// address alone has to do. But nothing leaves by another interface
+		// because this one is gone.
+		if err := unix.BindToDevice(fd, s.iface); err != nil && err != unix.EPERM {
+			return fmt.Errorf("bind to outbound interface %s: %w", s.iface, err)
+		}
 	}
+	// connect(2) chooses the port, and so shares it among destinations; bind(2)
+	// would give each connection one of its own (ip(7)).
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
 	if err := unix.Bind(fd, hostsock.Sockaddr(netip.AddrPortFrom(addr, 0))); err != nil {
 		return fmt.Errorf("bind to outbound address %s: %w", addr, err)
 	}

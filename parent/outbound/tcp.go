@@ -2,6 +2,7 @@ package outbound
 
 import (
 	"container/list"
+	"context"
 	"net/netip"
 	"sync"
 
@@ -12,6 +13,7 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 
 	"github.com/slirp4netns-go/slirp4netns/parent/datagram"
+	"github.com/slirp4netns-go/slirp4netns/parent/hostsock"
 	"github.com/slirp4netns-go/slirp4netns/parent/poll"
 	"github.com/slirp4netns-go/slirp4netns/parent/splice"
 )
@@ -56,17 +58,21 @@ type TCPConfig struct {
 	Sender *datagram.Sender
 	// Nameserver makes a connection to the nameserver: a stream socket that
 	// does not block. Unless dial is nil it is connected when dial, which
-	// blocks, has returned 0.
-	Nameserver func() (fd int, dial func() unix.Errno, errno unix.Errno)
-	Max        int        // connections at most
-	Others     func() int // connections of others that count, too; may be nil
+	// blocks until then or until its context ends, has returned 0.
+	Nameserver func() (fd int, dial Dial, errno unix.Errno)
+	Max        int           // connections at most
+	Others     func() int    // connections of others that count, too; may be nil
+	Times      *splice.Times // nil: splice.DefaultTimes
 }
+
+// Dial makes a connection, and blocks meanwhile.
+type Dial = func(context.Context) unix.Errno
 
 // NewTCP takes over all TCP of the stack that has no endpoint.
 func NewTCP(cfg TCPConfig) *TCP {
 	t := &TCP{
 		cfg:        cfg,
-		splice:     splice.Config{Poller: cfg.Poller, Worker: cfg.Worker, Orphans: splice.NewOrphans(splice.MaxOrphans)},
+		splice:     splice.Config{Poller: cfg.Poller, Worker: cfg.Worker, Orphans: splice.NewOrphans(splice.MaxOrphans), Times: cfg.Times},
 		proto:      cfg.Stack.TransportProtocolInstance(tcp.ProtocolNumber),
 		connecting: make(map[stack.TransportEndpointID]*flow),
 		dialling:   list.New(),
@@ -104,17 +110,17 @@ func (t *TCP) handlePacket(id stack.TransportEndpointID, pkt *stack.PacketBuffer
 		return true
 	}
 	var f *flow
-	var dial func() unix.Errno
-	var errno unix.Errno
+	var dial Dial
+	var why hostsock.Error
 	if t.full() {
-		errno = unix.EMFILE
+		why.Errno = unix.EMFILE
 	} else if v == Relay {
-		f, dial, errno = t.dialNameserver(id)
+		f, dial, why.Errno = t.dialNameserver(id)
 	} else {
-		f, errno = t.dial(id, host)
+		f, why = t.dial(id, host)
 	}
-	if errno != 0 {
-		t.refuse(id, pkt, errno)
+	if why.Errno != 0 {
+		t.refuse(id, pkt, why)
 		return true
 	}
 	f.syn = retain(pkt)
@@ -139,23 +145,36 @@ func (t *TCP) forget(f *flow) {
 	t.mu.Unlock()
 }
 
-// refuse tells the guest why there is no connection.
-func (t *TCP) refuse(id stack.TransportEndpointID, syn *stack.PacketBuffer, errno unix.Errno) {
-	switch errno {
+// refuse tells the guest why there is no connection: what a router or the peer's
+// host said, as it said it, or what the host's own errno comes to.
+func (t *TCP) refuse(id stack.TransportEndpointID, syn *stack.PacketBuffer, why hostsock.Error) {
+	if why.Offender.IsValid() {
+		why.Dst = guestAddrPort(id.LocalAddress, id.LocalPort)
+		if m, ok := t.cfg.Policy.icmpError(why); ok {
+			t.tell(syn, m)
+			return
+		}
+	}
+	switch why.Errno {
 	case unix.ECONNREFUSED, unix.ECONNRESET, unix.ECONNABORTED, unix.EPIPE:
 		t.proto.HandleUnknownDestinationPacket(id, syn)
 		return
 	}
-	if code, ok := icmpCode(errno); ok {
+	if code, ok := icmpCode(why.Errno); ok {
 		t.unreachable(syn, code)
 	}
 }
 
 // unreachable sends a destination-unreachable message about a SYN.
 func (t *TCP) unreachable(syn *stack.PacketBuffer, code uint8) {
+	t.tell(syn, t.cfg.Policy.unreachable(code, syn.NetworkHeader().Slice()))
+}
+
+// tell sends an error message about a SYN.
+func (t *TCP) tell(syn *stack.PacketBuffer, m datagram.ICMPError) {
 	v := syn.ToView()
 	defer v.Release()
-	t.cfg.Sender.Error(t.cfg.Policy.unreachable(code, v.AsSlice()), v.AsSlice())
+	t.cfg.Sender.Error(m, v.AsSlice())
 }
 
 // Close resets all connections.

@@ -43,18 +43,19 @@ func (t *TCP) full() bool {
 	return len(t.flows)+others >= max(1, t.cfg.Max-2*t.waiting)
 }
 
-// dial starts the connection to host.
-func (t *TCP) dial(id stack.TransportEndpointID, host netip.AddrPort) (*flow, unix.Errno) {
+// dial starts the connection to host, and tells why not if there is no flow.
+func (t *TCP) dial(id stack.TransportEndpointID, host netip.AddrPort) (*flow, hostsock.Error) {
 	fd, err := unix.Socket(hostsock.Family(host.Addr()), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, errnoOf(err)
+		return nil, hostsock.Error{Errno: errnoOf(err)}
 	}
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	// Urgent data stays where it was in the stream.
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
+	tellErrors(fd, host.Addr(), true)
 	if err := t.cfg.Source.Bind(fd, host.Addr()); err != nil {
 		unix.Close(fd)
-		return nil, errnoOf(err)
+		return nil, hostsock.Error{Errno: errnoOf(err)}
 	}
 	sa := hostsock.Sockaddr(host)
 	err = unix.Connect(fd, sa)
@@ -68,14 +69,19 @@ func (t *TCP) dial(id stack.TransportEndpointID, host netip.AddrPort) (*flow, un
 		if connectedToItself(fd, host) {
 			splice.AbortOnClose(fd)
 			unix.Close(fd)
-			return nil, unix.ECONNREFUSED
+			return nil, hostsock.Error{Errno: unix.ECONNREFUSED}
 		}
-		return newFlow(t, id, fd, handshaking), 0
+		tellErrors(fd, host.Addr(), false)
+		return newFlow(t, id, fd, handshaking), hostsock.Error{}
 	case unix.EALREADY, unix.EINPROGRESS:
-		return newFlow(t, id, fd, connecting), 0
+		return newFlow(t, id, fd, connecting), hostsock.Error{}
+	}
+	why, ok := queuedError(fd)
+	if !ok {
+		why = hostsock.Error{Errno: errnoOf(err)}
 	}
 	unix.Close(fd)
-	return nil, errnoOf(err)
+	return nil, why
 }
 
 // enter puts a flow into the table and lets it go on.
@@ -101,7 +107,7 @@ func (t *TCP) enter(f *flow) {
 	}
 	if err := f.Watch(f); err != nil {
 		if t.leave(f) {
-			t.refuse(f.id, f.syn, errnoOf(err))
+			t.refuse(f.id, f.syn, hostsock.Error{Errno: errnoOf(err)})
 			f.abandon()
 		}
 		return
@@ -136,14 +142,18 @@ func (t *TCP) connected(f *flow, events uint32) {
 		t.mu.Unlock()
 		return // it has just made room for another one
 	}
-	errno := connectResult(f.FD(), events)
-	if errno == unix.EALREADY {
+	result := connectResult(f.FD(), events)
+	if result.Errno == unix.EALREADY {
 		t.mu.Unlock()
 		return
 	}
 	f.unwaitLocked()
 	t.mu.Unlock()
-	t.settle(f, errno)
+	if result.Errno == 0 {
+		a, _ := netip.AddrFromSlice(f.id.LocalAddress.AsSlice())
+		tellErrors(f.FD(), a, false)
+	}
+	t.settle(f, result)
 }
 
 // take takes a flow out of those that wait for the host. From then on nobody
@@ -161,13 +171,13 @@ func (t *TCP) take(f *flow) bool {
 
 // settle answers the SYN of a flow that was taken, in the light of what came
 // of the host's side.
-func (t *TCP) settle(f *flow, errno unix.Errno) {
-	if errno == 0 {
+func (t *TCP) settle(f *flow, result hostsock.Error) {
+	if result.Errno == 0 {
 		t.answer(f)
 		return
 	}
 	if t.leave(f) {
-		t.refuse(f.id, f.syn, errno)
+		t.refuse(f.id, f.syn, result)
 		f.abandon()
 	}
 }

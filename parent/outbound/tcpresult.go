@@ -1,14 +1,17 @@
 package outbound
 
 import (
+	"net/netip"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/slirp4netns-go/slirp4netns/parent/hostsock"
 	"github.com/slirp4netns-go/slirp4netns/parent/poll"
 )
 
-// connectResult is what became of a connect(2), after epoll events: 0 when it
-// is connected, EALREADY when that is not known yet.
+// connectResult is what became of a connect(2), after epoll events: Errno is 0
+// when it is connected, EALREADY when that is not known yet. Who said so is part
+// of it if it was an ICMP message.
 //
 // An ICMP error about a SYN goes into the socket's error queue first, which
 // raises EPOLLERR; only then the kernel sets the socket's error and closes it.
@@ -17,21 +20,36 @@ import (
 // have us wait for the answer to its next SYN. So the queue decides.
 //
 // Source: tcp_v4_err and tcp_v6_err of Linux; ip(7), IP_RECVERR.
-func connectResult(fd int, events uint32) unix.Errno {
+func connectResult(fd int, events uint32) hostsock.Error {
 	closed := events&poll.HUp != 0
 	if events&poll.Out != 0 && !closed {
-		return 0
+		return hostsock.Error{}
+	}
+	if e, ok := queuedError(fd); ok {
+		return e
 	}
 	if errno := socketError(fd); errno != 0 {
-		return errno
-	}
-	if errno := queuedError(fd); errno != 0 {
-		return errno
+		return hostsock.Error{Errno: errno}
 	}
 	if closed {
-		return unix.ECONNABORTED // by whatever: the guest gets RST
+		return hostsock.Error{Errno: unix.ECONNABORTED} // by whatever: the guest gets RST
 	}
-	return unix.EALREADY
+	return hostsock.Error{Errno: unix.EALREADY}
+}
+
+// tellErrors makes a socket that connects to a keep who refused it, and why:
+// over IPv4 the kernel does so anyhow, over IPv6 where it is asked to. But once
+// it is connected the same option would make passing trouble on the path an
+// error of the connection (ip(7), IP_RECVERR).
+func tellErrors(fd int, a netip.Addr, on bool) {
+	if !a.Is6() {
+		return
+	}
+	value := 0
+	if on {
+		value = 1
+	}
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVERR, value)
 }
 
 // socketError is the pending error of a socket. Asking clears it.
@@ -43,12 +61,20 @@ func socketError(fd int) unix.Errno {
 	return unix.Errno(v)
 }
 
-// queuedError takes an error out of a socket's error queue; 0: there is none.
-func queuedError(fd int) unix.Errno {
+// maxQueued is how many entries of an error queue are looked at.
+const maxQueued = 16
+
+// queuedError takes the first ICMP error out of a socket's error queue.
+func queuedError(fd int) (hostsock.Error, bool) {
 	var quote [1]byte // of the SYN, which is known
-	e, errno := hostsock.RecvErr(fd, quote[:])
-	if errno != 0 {
-		return 0
+	for range maxQueued {
+		e, errno := hostsock.RecvErr(fd, quote[:])
+		if errno != 0 {
+			break
+		}
+		if e.Errno != 0 && (e.Origin == unix.SO_EE_ORIGIN_ICMP || e.Origin == unix.SO_EE_ORIGIN_ICMP6) {
+			return e, true
+		}
 	}
-	return e.Errno
+	return hostsock.Error{}, false
 }

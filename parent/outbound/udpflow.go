@@ -3,6 +3,7 @@ package outbound
 import (
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -16,7 +17,8 @@ type udpFlow struct {
 	dgram
 	udp   *UDP
 	guest netip.AddrPort
-	dns   atomic.Bool // the last datagram went to a DNS server
+	// other says that a datagram went to something else than a DNS server.
+	other atomic.Bool
 
 	fromGuest, toGuest atomic.Uint64 // bytes of payload
 }
@@ -48,7 +50,9 @@ func (f *udpFlow) send(payload []byte, host netip.AddrPort, p link.Packet) unix.
 		return 0 // lost, as datagrams may be
 	}
 	hopOf(p, host.Addr()).apply(f.fd, f.opts, &f.last)
-	f.dns.Store(host.Port() == DNSPort)
+	if host.Port() != DNSPort {
+		f.other.Store(true)
+	}
 	f.fromGuest.Add(uint64(len(payload)))
 	if p.SegSize == 0 || p.SegSize >= len(payload) {
 		return f.sendOne(payload, host, p.Bytes)
@@ -85,11 +89,16 @@ func (f *udpFlow) HandleEvents(events uint32) {
 	if f.closed || f.receive(events) == 0 {
 		return
 	}
-	if f.dns.Load() {
-		f.udp.table.Answered(f.guest, udpIdleDNS)
-	} else {
-		f.udp.table.Answered(f.guest, udpIdle)
+	f.udp.table.Answered(f.guest, f.idle())
+}
+
+// idle is how long the mapping lives after an answer. One that is for more than
+// DNS lives as long as any: peers may count on it.
+func (f *udpFlow) idle() time.Duration {
+	if f.other.Load() {
+		return udpIdle
 	}
+	return udpIdleDNS
 }
 
 // receiveOne implements dgramOwner.

@@ -19,6 +19,7 @@ type Config struct {
 	Worker *poll.Worker
 	// Orphans are for the connections that outlive their Flow's socket.
 	Orphans *Orphans
+	Times   *Times // nil: DefaultTimes
 }
 
 // Flow is one TCP connection: an endpoint of netstack towards the guest and a
@@ -49,6 +50,7 @@ type Flow struct {
 	// hostEvents collects what the poller said about the socket's end:
 	// hang-ups and errors do not come twice.
 	hostEvents atomic.Uint32
+	probed     bool // toHost's; the guest's FIN has come
 	// hostFailed says that the host's socket takes and brings nothing new:
 	// toHost ends at its next step, toGuest when it has passed on the rest.
 	hostFailed atomic.Bool
@@ -155,8 +157,8 @@ func (f *Flow) HandleEvents(events uint32) {
 func (f *Flow) Start(ep tcpip.Endpoint) {
 	f.ep = ep
 	f.ep.SocketOptions().SetDelayOption(false) // the host's peer has decided on segments
-	keepOpen.apply(f.ep)
-	keepHost.applyHost(f.fd)
+	f.cfg.times().Open.apply(f.ep)
+	f.cfg.times().Host.applyHost(f.fd)
 	f.entry.Init(f, waiter.ReadableEvents|waiter.WritableEvents|waiter.EventRdHUp|waiter.EventHUp|waiter.EventErr)
 	f.queue.EventRegister(&f.entry)
 	f.started.Store(true)

@@ -14,10 +14,10 @@ const (
 )
 
 // leave ends a Flow whose halves have ended, and leaves to netstack what the
-// guest has not acknowledged, for orphanTimeout: the FIN that was queued behind
+// guest has not acknowledged, for Times.Orphan: the FIN that was queued behind
 // it, or the RST that takes its place.
 func (f *Flow) leave() {
-	limitOrphan(f.ep)
+	f.limitOrphan()
 	f.orphaned.Store(true)
 	f.cfg.Orphans.add(f)
 	if f.resetGuest.Load() {

@@ -44,7 +44,7 @@ func (f *Flow) pumpToHost() step {
 			if err := unix.Shutdown(f.fd, unix.SHUT_WR); err != nil {
 				return f.hostGone()
 			}
-			keepHalf.apply(f.ep)
+			f.probeSooner()
 			return finished
 		case *tcpip.ErrBadBuffer:
 			if w.errno == unix.EAGAIN {
@@ -84,7 +84,19 @@ func (f *Flow) untilOut() step {
 	if f.guestHasReset() {
 		return f.guestGone()
 	}
+	if tcp.EndpointState(f.ep.State()) == tcp.StateCloseWait {
+		f.probeSooner() // its FIN waits for the host's peer to read
+	}
 	return idle
+}
+
+// probeSooner makes keepalive look after a guest that has sent FIN. toHost calls
+// it.
+func (f *Flow) probeSooner() {
+	if !f.probed {
+		f.probed = true
+		f.cfg.times().HalfClosed.apply(f.ep)
+	}
 }
 
 // guestHasReset tells whether the endpoint has failed, by a RST of the guest
@@ -188,11 +200,11 @@ func (f *Flow) hostError() unix.Errno {
 
 // hostGone ends a flow whose host side has failed. The guest sees RST, after
 // what the host's kernel had received: a program of the host could still read
-// that. A guest that does not take it has orphanTimeout.
+// that. A guest that does not take it has Times.Orphan.
 func (f *Flow) hostGone() step {
 	f.resetGuest.Store(true)
 	f.resetHost.Store(true)
-	limitOrphan(f.ep)
+	f.limitOrphan()
 	f.hostFailed.Store(true)
 	f.schedule(workToHost | workToGuest)
 	return finished

@@ -51,6 +51,12 @@ const source = 40404
 // request, or 8 bytes of anything else.
 func (f *frames) send(proto uint8, dst netip.AddrPort) {
 	f.t.Helper()
+	f.sendFrom(netip.MustParseAddr("10.0.2.100"), proto, dst)
+}
+
+// sendFrom is send from any address.
+func (f *frames) sendFrom(src netip.Addr, proto uint8, dst netip.AddrPort) {
+	f.t.Helper()
 	l4 := make([]byte, 8)
 	switch proto {
 	case unix.IPPROTO_ICMP:
@@ -67,7 +73,7 @@ func (f *frames) send(proto uint8, dst netip.AddrPort) {
 		binary.BigEndian.PutUint16(l4, source)
 		binary.BigEndian.PutUint16(l4[2:], dst.Port())
 	}
-	from, to := netip.MustParseAddr("10.0.2.100").As4(), dst.Addr().As4()
+	from, to := src.As4(), dst.Addr().As4()
 	if proto == unix.IPPROTO_TCP {
 		pseudo := append(append(append([]byte{}, from[:]...), to[:]...), 0, proto, 0, byte(len(l4)))
 		binary.BigEndian.PutUint16(l4[16:], onesComplement(append(pseudo, l4...)))

@@ -226,3 +226,52 @@ func eventually(cond func() bool, unexpected bool) bool {
 		}
 	}
 }
+
+// With its interface gone, nothing leaves by another one. C goes on from the
+// address alone.
+func TestOutboundInterfaceGone(t *testing.T) {
+	secondLink(t)
+	o := observe(t)
+	g, _ := guestOf(t, "", lab.OrdinaryUID, "--outbound-addr=host1")
+	if got, want := overTCP(g, o.tcp), "198.18.0.1"; got != want {
+		t.Fatalf("at first TCP comes from %q, want %q", got, want)
+	}
+	onHost(t, "ip", "link", "set", "host1", "down", "name", "host9")
+	t.Cleanup(func() { onHost(t, "ip", "link", "set", "host9", "name", "host1") })
+	hostAddress(t, "198.18.0.1/32", "lo") // somebody else has the address now
+	wire := sniff(t, lab.Host, lab.HostLink, nil)
+	if got := overTCP(g, o.tcp); got != "ENETUNREACH" {
+		t.Errorf("TCP: %q, want ENETUNREACH", got)
+	}
+	if got := overUDP(t, g, o.udp); strings.Contains(got, "198.") {
+		t.Errorf("UDP came from %s", got)
+	}
+	time.Sleep(100 * time.Millisecond)
+	for _, proto := range []uint8{unix.IPPROTO_TCP, unix.IPPROTO_UDP} {
+		if wire.from("198.18.0.1", proto) {
+			t.Errorf("protocol %d left by another interface", proto)
+		}
+	}
+}
+
+// Connections from an --outbound-addr share ports, as others do: there may be
+// more of them than the host has ports, if they lead to several servers. C
+// binds, which takes a port for each.
+func TestOutboundPorts(t *testing.T) {
+	hostAddress(t, otherSource+"/24", lab.HostLink)
+	const ports = 20
+	hostSysctl(t, "net.ipv4.ip_local_port_range", fmt.Sprintf("40000 %d", 40000+ports-1))
+	var servers []string
+	for range 3 {
+		addr, _ := accepting(t)
+		servers = append(servers, addr.String())
+	}
+	g, _ := guestOf(t, "", lab.OrdinaryUID, "--outbound-addr="+otherSource)
+	for i := range 2 * ports {
+		c, err := g.Dial("tcp4", servers[i%len(servers)], commandTimeout)
+		if err != nil {
+			t.Fatalf("connection %d of %d, with %d ports: %v", i, 2*ports, ports, err)
+		}
+		defer c.Close()
+	}
+}

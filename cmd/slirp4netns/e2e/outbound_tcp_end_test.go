@@ -261,6 +261,12 @@ func TestTCPUrgentData(t *testing.T) {
 // guest's kernel has forgotten the connection (tcp_fin_timeout) and answers
 // the next probe with RST. In C it stays for ever.
 func TestTCPKilledProcess(t *testing.T) {
+	for name, reads := range map[string]bool{"the peer reads": true, "the peer does not read": false} {
+		t.Run(name, func(t *testing.T) { testKilledProcess(t, reads) })
+	}
+}
+
+func testKilledProcess(t *testing.T, reads bool) {
 	t.Parallel()
 	g, _ := connectedGuest(t)
 	guestSysctl(t, g, "net.ipv4.tcp_fin_timeout", "3")
@@ -275,8 +281,18 @@ func TestTCPKilledProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	peer := <-conns
-	in.Write([]byte("x"))
-	peer.Read(make([]byte, 1)) // the guest is connected, too
+	// Less than we have buffers for, so that the guest's FIN comes; more than
+	// the peer's side has, if it does not read, so that it cannot go on.
+	if reads {
+		in.Write([]byte("x"))
+		peer.Read(make([]byte, 1)) // the guest is connected, too
+	} else {
+		in.Write(make([]byte, 600_000))
+		if err := awaitUnread(peer, 1); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+	}
 	cmd.Process.Kill()
 	cmd.Wait()
 	awaitReset(t, peer, 30*time.Second)

@@ -122,6 +122,7 @@ func TestUDPErrors(t *testing.T) {
 	hostRoute(t, "unreachable", "192.0.2.1")
 	hostRoute(t, "prohibit", "192.0.2.2")
 	hostRoute(t, "throw", "192.0.2.3")
+	hostFilter(t, "ip daddr 192.0.2.4 drop")
 	onBoth(t, nil, func(t *testing.T, g *lab.Guest, c bool) {
 		rows := []struct {
 			event, dst string
@@ -136,6 +137,7 @@ func TestUDPErrors(t *testing.T) {
 			{"router without a route", "192.0.2.99:4444", both("ENETUNREACH 3/0 from 198.51.100.2")},
 			{"host's route is unreachable", "192.0.2.1:4444", expectation{"EHOSTUNREACH 3/1 from 10.0.2.2", "ENETUNREACH 3/0 from 10.0.2.2"}},
 			{"host's route is prohibit", "192.0.2.2:4444", expectation{"EHOSTUNREACH 3/13 from 10.0.2.2", "ENETUNREACH 3/0 from 10.0.2.2"}},
+			{"host's firewall (EPERM)", "192.0.2.4:4444", expectation{"EHOSTUNREACH 3/13 from 10.0.2.2", "ENETUNREACH 3/0 from 10.0.2.2"}},
 			{"host has no route", "192.0.2.3:4444", both("ENETUNREACH 3/0 from 10.0.2.2")},
 			{"nameserver, not port 53", "10.0.2.3:4444", both("ENETUNREACH 3/0 from 10.0.2.2")},
 		}
@@ -372,4 +374,11 @@ func TestSocatAndDig(t *testing.T) {
 			t.Errorf("dig %v: %q", args, out)
 		}
 	}
+}
+
+// hostFilter adds a rule to what the host sends, until the test's end.
+func hostFilter(t *testing.T, rule string) {
+	t.Helper()
+	onHost(t, "nft", "add table inet test; add chain inet test out { type filter hook output priority 0; }; add rule inet test out "+rule)
+	t.Cleanup(func() { onHost(t, "nft", "delete", "table", "inet", "test") })
 }
