@@ -106,7 +106,7 @@ func showStats(w io.Writer, reply json.RawMessage) error {
 		fmt.Sprintf("forwards\t%d", s.Hostfwd.Forwards),
 		fmt.Sprintf("forwarded tcp\t%d open, %d total, %d not accepted by the guest", s.Hostfwd.TCP.Open, s.Hostfwd.TCP.Total, s.Hostfwd.Refused),
 		fmt.Sprintf("forwarded udp\t%d open, %d total", s.Hostfwd.UDP.Open, s.Hostfwd.UDP.Total),
-		fmt.Sprintf("dns sockets\t%d", s.DNS.Open),
+		fmt.Sprintf("dns\t%d queries, %d answers, %d sockets", s.DNS.Queries, s.DNS.Answers, s.DNS.Open),
 	}
 	for _, reason := range slices.Sorted(maps.Keys(s.Drops)) {
 		rows = append(rows, fmt.Sprintf("dropped, %s\t%d", strings.ReplaceAll(reason, "_", " "), s.Drops[reason]))

@@ -22,7 +22,8 @@ type table struct {
 	mu   sync.Mutex
 	next int
 	list []Forward
-	cut  bool // the last RemoveForward was not to drain
+	cut  bool  // the last RemoveForward was not to drain
+	bad  error // of each RemoveForward
 }
 
 func (t *table) AddForward(f Forward) (Forward, error) {
@@ -45,6 +46,9 @@ func (t *table) AddForward(f Forward) (Forward, error) {
 func (t *table) RemoveForward(id int, drain bool) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.bad != nil {
+		return t.bad
+	}
 	for i, f := range t.list {
 		if f.ID == id {
 			t.list = append(t.list[:i], t.list[i+1:]...)
@@ -164,6 +168,15 @@ func TestReplies(t *testing.T) {
 	}
 	if !back.cut {
 		t.Error(`"drain":false did not arrive`)
+	}
+}
+
+// A forward that cannot be removed.
+func TestRemoveFails(t *testing.T) {
+	path := serve(t, &table{bad: errors.New("close: input/output error")})
+	const want = `{"error":{"desc":"bad request: remove_hostfwd: slirp_remove_hostfwd failed","cause":"close: input/output error"}}`
+	if got := ask(t, path, `{"execute":"remove_hostfwd","arguments":{"id":1}}`); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
 

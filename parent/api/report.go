@@ -53,9 +53,11 @@ type Flows struct {
 	Total uint64 `json:"total"`
 }
 
-// DNS is what the relay does at the moment.
+// DNS is what the relay does.
 type DNS struct {
-	Open int `json:"open"` // sockets towards resolvers
+	Open    int    `json:"open"`    // sockets towards resolvers
+	Queries uint64 `json:"queries"` // over UDP
+	Answers uint64 `json:"answers"` // to them
 }
 
 // Hostfwd is what comes from forwarded ports.

@@ -59,13 +59,14 @@ func (c Control) Info() api.Info {
 func (c Control) Stats() api.Stats {
 	p := c.p
 	l, now, fwd := p.link.Stats(), p.Flows(), p.fwd.Stats()
+	queries, answers := p.relay.Counts()
 	s := api.Stats{
 		Uptime: time.Since(p.since).Seconds(),
 		TCP:    api.Protocol{Traffic: traffic(l, link.KindTCP), Flows: api.Flows{Open: now.TCP, Total: p.tcp.Total()}},
 		UDP:    api.Protocol{Traffic: traffic(l, link.KindUDP), Flows: api.Flows{Open: now.UDP, Total: p.udp.Total()}},
 		ICMP:   api.Protocol{Traffic: traffic(l, link.KindICMP), Flows: api.Flows{Open: now.Echo, Total: p.echo.Total()}},
 		Other:  traffic(l, link.KindOther),
-		DNS:    api.DNS{Open: now.DNS},
+		DNS:    api.DNS{Open: now.DNS, Queries: queries, Answers: answers},
 		Hostfwd: api.Hostfwd{
 			Forwards: len(p.fwd.List()),
 			TCP:      count(fwd.TCP),

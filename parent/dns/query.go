@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/slirp4netns-go/slirp4netns/parent/datagram"
 )
 
 // query is one that waits for its answer. Its fields are guarded by the
@@ -115,7 +113,7 @@ func (r *Relay) waitLocked(q *query, now time.Time) {
 func (r *Relay) concludeLocked(q *query) {
 	f := q.flow
 	if q.answer != nil {
-		r.cfg.Sender.UDP(f.via, f.guest, q.answer, datagram.Meta{})
+		r.send(f.via, f.guest, q.answer)
 	} else if q.asked == 0 {
 		r.cfg.Unreachable(f.guest, f.via, q.msg, unix.ECONNREFUSED)
 	}
@@ -140,7 +138,7 @@ func (r *Relay) answerLocked(f *flow, from netip.AddrPort, b []byte) {
 			return
 		}
 	}
-	r.cfg.Sender.UDP(f.via, f.guest, b, datagram.Meta{})
+	r.send(f.via, f.guest, b)
 	r.forgetLocked(q)
 }
 

@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -63,6 +64,8 @@ type Relay struct {
 	cfg    RelayConfig
 	health health
 	now    func() time.Time
+	// queries and answers count datagrams of the guest, and to it.
+	queries, answers atomic.Uint64
 
 	mu      sync.Mutex
 	flows   map[endpoints]*flow // guarded by mu
@@ -98,8 +101,9 @@ func (r *Relay) Query(guest, via netip.AddrPort, msg []byte) {
 	if !isQuery(msg) {
 		return
 	}
+	r.queries.Add(1)
 	if answer, ok := r.cfg.Names.Answer(msg); ok {
-		r.cfg.Sender.UDP(via, guest, answer, datagram.Meta{})
+		r.send(via, guest, answer)
 		return
 	}
 	resolvers := r.cfg.Resolvers.List()
@@ -139,3 +143,13 @@ func (r *Relay) Close() {
 		r.closeLocked(f)
 	}
 }
+
+// send sends an answer to the guest.
+func (r *Relay) send(via, guest netip.AddrPort, answer []byte) {
+	r.answers.Add(1)
+	r.cfg.Sender.UDP(via, guest, answer, datagram.Meta{})
+}
+
+// Counts are how many queries of the guest came over UDP, and how many answers
+// went back. Both only ever grow.
+func (r *Relay) Counts() (queries, answers uint64) { return r.queries.Load(), r.answers.Load() }

@@ -46,6 +46,9 @@ func (s *streams) full() bool {
 
 // accepted takes a client's connection.
 func (s *streams) accepted(l *listener, fd int, client netip.AddrPort) {
+	s.mu.Lock()
+	s.total++
+	s.mu.Unlock()
 	c := newConn(l, fd, client)
 	if err := c.connect(); err != nil {
 		s.failed.Add(1)
@@ -58,7 +61,6 @@ func (s *streams) accepted(l *listener, fd int, client netip.AddrPort) {
 		c.discard()
 		return
 	}
-	s.total++
 	s.all[c] = struct{}{}
 	c.element = s.waiting.PushBack(c)
 	var victim *conn

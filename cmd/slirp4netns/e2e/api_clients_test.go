@@ -104,7 +104,9 @@ func TestAPINoise(t *testing.T) {
 	g, _, path := controlled(t)
 	const clients = 4
 	done := make(chan error, 2*clients)
-	for seed := range int64(clients) {
+	first := time.Now().UnixNano()
+	t.Logf("seeds %d to %d", first, first+clients-1)
+	for seed := first; seed < first+clients; seed++ {
 		go func() { done <- makeNoise(path, rand.New(rand.NewSource(seed)), noise, 1<<20/clients) }()
 		go func() { done <- makeNoise(path, rand.New(rand.NewSource(seed)), damaged, 1<<20/clients) }()
 	}
