@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -29,14 +30,15 @@ const (
 )
 
 // LockedEnv names the environment variable that, set to 1, has every
-// slirp4netns started with the options that lock it up, as Podman starts it.
+// slirp4netns of ours started with the options that lock it up, as Podman
+// starts it. The C program, which is there for comparison, stays as it is.
 const LockedEnv = "SLIRP4NETNS_LOCKED"
 
 // Locked tells whether that is so.
 func Locked() bool { return os.Getenv(LockedEnv) == "1" }
 
-func locks() []string {
-	if Locked() {
+func locks(binary string) []string {
+	if Locked() && binary != Reference {
 		return []string{"--enable-sandbox", "--enable-seccomp"}
 	}
 	return nil
@@ -85,6 +87,7 @@ func StartSlirp(t T, o SlirpOptions) *Slirp {
 	}
 	t.Cleanup(func() {
 		s.Stop()
+		s.checkNotForbidden()
 		if t.Failed() {
 			t.Logf("slirp4netns %v said:\n%s", o.Args, s.Log())
 		}
@@ -114,7 +117,7 @@ func startSlirp(t T, o SlirpOptions) (*Slirp, error) {
 	if !o.NoExitFD {
 		args = append(args, "-e", strconv.Itoa(exitFD))
 	}
-	args = append(append(args, locks()...), o.Args...)
+	args = append(append(args, locks(o.Binary)...), o.Args...)
 	cmd := Command(context.Background(), o.UID, o.Binary, args...)
 	cmd.Env = append(cmd.Env, o.Env...)
 	cmd.Stdout, cmd.Stderr = &s.log, &s.log
@@ -186,6 +189,16 @@ func (s *Slirp) Stop() {
 	}
 	if state := s.Wait(exitTimeout); state != nil && state.ExitCode() != 0 {
 		s.t.Errorf("slirp4netns after its exit-fd closed: %v", state)
+	}
+}
+
+// checkNotForbidden fails the test, whatever it was about, if the process was
+// killed for a system call that its filter does not allow. The process has
+// ended.
+func (s *Slirp) checkNotForbidden() {
+	s.t.Helper()
+	if status, ok := s.state.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == unix.SIGSYS {
+		s.t.Errorf("slirp4netns was killed by its seccomp filter: %v", s.state)
 	}
 }
 
