@@ -3,6 +3,7 @@ package splice
 import (
 	"time"
 
+	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/waiter"
 )
 
@@ -44,11 +45,17 @@ func (f *Flow) resetLater(wait time.Duration) {
 	})
 }
 
-// delivered tells whether netstack has nothing more to send. It does not say
-// so itself, only whether the buffer is full; with room for one byte that is
-// the same. Nothing more is written. Being told the size, it does not choose
-// another one meanwhile (OnSetSendBufferSize).
+// delivered tells whether netstack has nothing more to send. Behind a FIN its
+// state says so. Else it only says whether the buffer is full, and with room for
+// one byte that is the same: nothing more is written. Being told the size, it
+// does not choose another one meanwhile (OnSetSendBufferSize).
 func (f *Flow) delivered() bool {
+	switch tcp.EndpointState(f.ep.State()) {
+	case tcp.StateFinWait1, tcp.StateClosing, tcp.StateLastAck:
+		return false
+	case tcp.StateFinWait2, tcp.StateTimeWait, tcp.StateClose, tcp.StateError:
+		return true
+	}
 	f.ep.SocketOptions().SetSendBufferSize(1, true)
 	return f.ep.Readiness(waiter.WritableEvents)&waiter.WritableEvents != 0
 }

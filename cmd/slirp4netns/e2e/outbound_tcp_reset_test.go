@@ -47,6 +47,34 @@ func TestTCPUnreadBeforeReset(t *testing.T) {
 	}
 }
 
+// The same with a FIN before the RST: a program of the host reads all, and the
+// end.
+func TestTCPUnreadBeforeFINAndReset(t *testing.T) {
+	g, _ := connectedGuest(t)
+	c, peer := pairUp(t, g)
+	const size = 600_000 // more than the guest's kernel takes before it reads
+	if _, err := io.Copy(peer, lab.Stream(size)); err != nil {
+		t.Fatal(err)
+	}
+	peer.CloseWrite()
+	time.Sleep(300 * time.Millisecond)
+	if state, err := tcpState(peer); state != stateFinWait2 || err != nil {
+		t.Fatalf("the peer is in state %d, %v, want FIN_WAIT2: all has arrived", state, err)
+	}
+	peer.SetLinger(0)
+	peer.Close()
+	time.Sleep(300 * time.Millisecond)
+	c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	got, err := io.ReadAll(c)
+	want, _ := io.ReadAll(lab.Stream(size))
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("the guest read %d bytes, then %v; want %d, then the end", len(got), err, size)
+	}
+}
+
+// stateFinWait2 is TCP_FIN_WAIT2 of linux/tcp_states.h.
+const stateFinWait2 = 5
+
 // fill writes until nothing more has gone for half a second. The bytes that
 // were acknowledged are with the kernel of the other end.
 func fill(t *testing.T, c *net.TCPConn) (sent, acknowledged int) {
