@@ -89,15 +89,14 @@ func TestForwardClash(t *testing.T) {
 	g.listen(80, func(c net.Conn) { tellPeer(c); io.Copy(io.Discard, c) })
 	g.listen(81, func(c net.Conn) { tellPeer(c); io.Copy(io.Discard, c) })
 	var peers []string
-	var local *net.TCPAddr
+	// An address of the test's own: another test may have just this port of
+	// 127.0.0.1 by the time of the second connection.
+	local := &net.TCPAddr{IP: net.IPv4(127, 77, 0, 1)}
 	for _, port := range []uint16{80, 81, 80} {
 		_, at := g.forward("tcp", "127.0.0.1", port)
-		d := net.Dialer{Timeout: 5 * time.Second, Control: func(_, _ string, rc syscall.RawConn) error {
+		d := net.Dialer{Timeout: 5 * time.Second, LocalAddr: local, Control: func(_, _ string, rc syscall.RawConn) error {
 			return rc.Control(func(fd uintptr) { syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1) })
 		}}
-		if local != nil {
-			d.LocalAddr = local
-		}
 		c, err := d.Dial("tcp", at.String())
 		if err != nil {
 			t.Fatal(err)
