@@ -34,6 +34,8 @@ func setUp() error {
 		mountHost,
 		binaries.install,
 		provideTun,
+		provideAccount,
+		provideCgroup2,
 		func() error { return writeResolvConf(resolv) },
 		setUpNetwork,
 	} {
@@ -126,14 +128,7 @@ func writeResolvConf(target string) error {
 		}
 		return os.WriteFile(target, []byte(content), 0o644)
 	}
-	ours := filepath.Join(runDir, "resolv.conf")
-	if err := os.WriteFile(ours, []byte(content), 0o644); err != nil {
-		return err
-	}
-	if err := unix.Mount(ours, target, "", unix.MS_BIND, ""); err != nil {
-		return fmt.Errorf("bind %s: %w", target, err)
-	}
-	return nil
+	return bindContent("resolv.conf", content, target)
 }
 
 // exists tells whether there is anything at path.

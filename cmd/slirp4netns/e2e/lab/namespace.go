@@ -20,6 +20,11 @@ type Namespace struct {
 	path string
 }
 
+// NamespaceOf is the network namespace of a process.
+func NamespaceOf(pid int) *Namespace {
+	return &Namespace{path: fmt.Sprintf("/proc/%d/ns/net", pid)}
+}
+
 // Path is the namespace's file, for --netns-type=path.
 func (n *Namespace) Path() string { return n.path }
 

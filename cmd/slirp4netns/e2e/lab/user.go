@@ -13,9 +13,10 @@ import (
 	"time"
 )
 
-// OrdinaryUID is a user (and group) that owns nothing, has no capabilities
-// and no entry in /etc/passwd. In a lab that an ordinary user started it is
-// that user, in a user namespace of its own.
+// OrdinaryUID is a user (and group) that owns nothing and has no capabilities.
+// In a lab that root started it is called [OrdinaryName] and has subordinate
+// users; in one that an ordinary user started it is that user, in a user
+// namespace of its own, without a name.
 const OrdinaryUID = 12345
 
 // waitDelay is how long a command may keep its output open after its end.
