@@ -14,7 +14,8 @@
 //
 // [Limit] leaves a set of capabilities on all threads. [NewRemover] keeps the
 // right to unlink one file of the host's, the control socket, and nothing else
-// above it.
+// above it. For root, in another user's directory, a thread of that user's does
+// it.
 //
 // Caller: parent, in a process that has a mount namespace of its own from
 // ipc/door, and there all capabilities.

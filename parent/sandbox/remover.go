@@ -18,6 +18,8 @@ type Remover struct {
 	name string
 	path string
 	id   fileID
+	// as is the directory's owner, where it takes him; nil: it does not.
+	as owner
 }
 
 // fileID tells the file from another that has taken its name.
@@ -48,11 +50,37 @@ func NewRemover(path string) (*Remover, error) {
 	if r.dir, err = detached(abs); err != nil {
 		return nil, fmt.Errorf("%s: %w: open_tree: %w", path, ErrNotRemovable, err)
 	}
-	if r.id, err = r.identify(); err != nil {
+	if r.id, err = r.identify(); err == nil {
+		err = r.choose()
+	}
+	if err != nil {
 		unix.Close(r.dir)
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return r, nil
+}
+
+// choose finds out whether the file can be removed without the capabilities
+// that are about to go, and if not, has the directory's owner do it.
+func (r *Remover) choose() error {
+	var refused error
+	const entries = unix.W_OK | unix.X_OK
+	if err := Try(0, func() { refused = unix.Faccessat2(r.dir, "", entries, unix.AT_EACCESS|unix.AT_EMPTY_PATH) }); err != nil {
+		return err
+	}
+	if !errors.Is(refused, unix.EACCES) {
+		return nil
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(r.dir, &st); err != nil {
+		return err
+	}
+	as, err := become(st.Uid)
+	if err != nil {
+		return fmt.Errorf("%w: its directory is another user's: %w", ErrNotRemovable, err)
+	}
+	r.as = as
+	return nil
 }
 
 // detached is a tree of the directory's mount, with those that the host has
@@ -78,8 +106,13 @@ func (r *Remover) identify() (fileID, error) {
 func (r *Remover) Directory() int { return r.dir }
 
 // Remove removes the file, if it is still the one that it was.
-func (r *Remover) Remove() error {
+func (r *Remover) Remove() (err error) {
 	defer unix.Close(r.dir)
+	r.as.do(func() { err = r.remove() })
+	return err
+}
+
+func (r *Remover) remove() error {
 	id, err := r.identify()
 	if errors.Is(err, unix.ENOENT) || err == nil && id != r.id {
 		return nil
