@@ -50,9 +50,9 @@ func (t *TCP) Total() uint64 {
 // Flows are all guest addresses and ports with a socket of the host.
 func (u *UDP) Flows() []flowinfo.Info {
 	var list []flowinfo.Info
-	u.table.Each(func(guest netip.AddrPort, f *udpFlow, s flowtable.State) {
+	u.table.Each(func(key udpKey, f *udpFlow, s flowtable.State) {
 		i := f.info("udp", s)
-		i.Guest = guest
+		i.Guest = key.guest
 		i.FromGuest, i.ToGuest = f.fromGuest.Load(), f.toGuest.Load()
 		list = append(list, i)
 	})

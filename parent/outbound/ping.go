@@ -66,10 +66,11 @@ type pingKey struct {
 // ping sends the guest's request msg, which is that of packet p, to host.
 func (e *Echo) ping(host netip.Addr, msg []byte, p link.Packet) unix.Errno {
 	key := pingKey{guest: p.Src(), id: binary.BigEndian.Uint16(msg[4:])}
+	pin := e.cfg.Source.of(host).pin(host)
 	f, ok := e.table.Get(key)
-	if !ok {
+	if !ok || f.pin != pin {
 		var errno unix.Errno
-		if f, errno = e.open(key); errno != 0 {
+		if f, errno = e.open(key, pin); errno != 0 {
 			return errno
 		}
 		e.table.Put(key, f, pingIdle)
@@ -78,8 +79,8 @@ func (e *Echo) ping(host netip.Addr, msg []byte, p link.Packet) unix.Errno {
 }
 
 // open makes the socket of a new flow.
-func (e *Echo) open(key pingKey) (*pingFlow, unix.Errno) {
-	f := &pingFlow{echo: e, key: key, icmp: icmpOf(key.guest)}
+func (e *Echo) open(key pingKey, pin pin) (*pingFlow, unix.Errno) {
+	f := &pingFlow{echo: e, key: key, icmp: icmpOf(key.guest), pin: pin}
 	fd, err := unix.Socket(f.icmp.family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, f.icmp.proto)
 	if err == unix.EACCES || err == unix.EPROTONOSUPPORT || err == unix.EAFNOSUPPORT {
 		// Without permission for this either, what counts is the first error.
@@ -89,6 +90,11 @@ func (e *Echo) open(key pingKey) (*pingFlow, unix.Errno) {
 		}
 	}
 	if err != nil {
+		return nil, errnoOf(err)
+	}
+	if err := pin.bind(fd); err != nil {
+		unix.Close(fd)
+		e.releaseRaw(f)
 		return nil, errnoOf(err)
 	}
 	opts := sockoptsOf(key.guest)

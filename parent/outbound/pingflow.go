@@ -18,6 +18,7 @@ type pingFlow struct {
 	echo *Echo
 	key  pingKey
 	icmp *icmp
+	pin  pin
 	raw  bool
 	id   uint16 // the identifier on the host's side of a raw socket
 }

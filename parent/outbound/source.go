@@ -128,6 +128,11 @@ func (s *Source) bind(fd int, dst netip.Addr) error {
 	// connect(2) chooses the port, and so shares it among destinations; bind(2)
 	// would give each connection one of its own (ip(7)).
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+	return bindAddr(fd, addr)
+}
+
+// bindAddr binds a socket to an outbound address.
+func bindAddr(fd int, addr netip.Addr) error {
 	if err := unix.Bind(fd, hostsock.Sockaddr(netip.AddrPortFrom(addr, 0))); err != nil {
 		return fmt.Errorf("bind to outbound address %s: %w", addr, err)
 	}
@@ -174,7 +179,7 @@ func (s *Source) lookupLocked() (netip.Addr, int) {
 		s.checked = now
 		if ifi, err := net.InterfaceByName(s.iface); err == nil {
 			s.index = ifi.Index
-			if a, ok := addrOf(ifi, s.addr.Is4()); ok {
+			if a, ok := addrOf(ifi, s.addr); ok {
 				s.current = a
 			}
 		}
@@ -182,23 +187,28 @@ func (s *Source) lookupLocked() (netip.Addr, int) {
 	return s.current, s.index
 }
 
-// addrOf is the interface's first address of the family. An IPv6 link-local
-// one is not it: it reaches nothing beyond the link.
-func addrOf(ifi *net.Interface, v4 bool) (netip.Addr, bool) {
+// addrOf is the interface's first address of the family of was. An IPv6
+// link-local one, which reaches nothing beyond the link, is it only where was
+// is one, too, and there is no other.
+func addrOf(ifi *net.Interface, was netip.Addr) (found netip.Addr, ok bool) {
 	addrs, err := ifi.Addrs()
 	if err != nil {
 		return netip.Addr{}, false
 	}
 	for _, a := range addrs {
-		n, ok := a.(*net.IPNet)
-		if !ok {
+		n, isNet := a.(*net.IPNet)
+		if !isNet {
 			continue
 		}
-		ip, ok := netip.AddrFromSlice(n.IP)
+		ip, _ := netip.AddrFromSlice(n.IP)
 		ip = ip.Unmap()
-		if ok && ip.Is4() == v4 && (v4 || !ip.IsLinkLocalUnicast()) {
+		switch {
+		case !ip.IsValid() || ip.Is4() != was.Is4():
+		case ip.Is4() || !ip.IsLinkLocalUnicast():
 			return ip, true
+		case was.IsLinkLocalUnicast() && !ok:
+			found, ok = ip.WithZone(ifi.Name), true
 		}
 	}
-	return netip.Addr{}, false
+	return found, ok
 }

@@ -28,7 +28,13 @@ const (
 type UDP struct {
 	cfg   UDPConfig
 	dgram dgramConfig
-	table *flowtable.Table[netip.AddrPort, *udpFlow]
+	table *flowtable.Table[udpKey, *udpFlow]
+}
+
+// udpKey is one address and port of the guest.
+type udpKey struct {
+	guest netip.AddrPort
+	pin   pin
 }
 
 // UDPConfig is what UDP works with.
@@ -52,7 +58,7 @@ func NewUDP(cfg UDPConfig) *UDP {
 	if cfg.Max == 0 {
 		cfg.Max = maxUDPFlows
 	}
-	return &UDP{cfg: cfg, dgram: dgramConfig{cfg.Policy, cfg.Source, cfg.Poller, cfg.Worker, cfg.Sender}, table: flowtable.New[netip.AddrPort](cfg.Max, (*udpFlow).close)}
+	return &UDP{cfg: cfg, dgram: dgramConfig{cfg.Policy, cfg.Source, cfg.Poller, cfg.Worker, cfg.Sender}, table: flowtable.New[udpKey](cfg.Max, (*udpFlow).close)}
 }
 
 // Handle takes a datagram of the guest. p is not a fragment. It runs on the
@@ -81,14 +87,15 @@ func (u *UDP) Handle(p link.Packet) {
 	if u.cfg.Forwarded(src, host, payload, p.SegSize) {
 		return
 	}
-	f, ok := u.table.Get(src)
+	key := udpKey{src, u.cfg.Source.of(host.Addr()).pinLink(host.Addr())}
+	f, ok := u.table.Get(key)
 	if !ok {
 		var errno unix.Errno
-		if f, errno = u.open(src); errno != 0 {
+		if f, errno = u.open(key); errno != 0 {
 			u.unreachable(errno, p.Bytes)
 			return
 		}
-		u.table.Put(src, f, udpIdle)
+		u.table.Put(key, f, udpIdle)
 	}
 	if errno := f.send(payload, host, p); errno != 0 {
 		u.unreachable(errno, p.Bytes)

@@ -15,8 +15,8 @@ import (
 // udpFlow is one host socket: all that one guest address and port sends.
 type udpFlow struct {
 	dgram
-	udp   *UDP
-	guest netip.AddrPort
+	udp *UDP
+	udpKey
 	// other says that a datagram went to something else than a DNS server.
 	other atomic.Bool
 
@@ -24,18 +24,22 @@ type udpFlow struct {
 }
 
 // open makes the host socket of a new flow.
-func (u *UDP) open(guest netip.AddrPort) (*udpFlow, unix.Errno) {
-	fd, err := unix.Socket(hostsock.Family(guest.Addr()), unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+func (u *UDP) open(key udpKey) (*udpFlow, unix.Errno) {
+	fd, err := unix.Socket(hostsock.Family(key.guest.Addr()), unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, errnoOf(err)
 	}
-	opts := sockoptsOf(guest.Addr())
-	if guest.Addr().Is6() {
+	if err := key.pin.bind(fd); err != nil {
+		unix.Close(fd)
+		return nil, errnoOf(err)
+	}
+	opts := sockoptsOf(key.guest.Addr())
+	if key.guest.Addr().Is6() {
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1)
 	}
 	// Groups that others on the host have joined are not the guest's (ip(7)).
 	opts.set(fd, opts.groupAll, 0)
-	f := &udpFlow{udp: u, guest: guest}
+	f := &udpFlow{udp: u, udpKey: key}
 	if err := f.dgram.open(&u.dgram, f, fd, opts); err != nil {
 		return nil, errnoOf(err)
 	}
@@ -89,7 +93,7 @@ func (f *udpFlow) HandleEvents(events uint32) {
 	if f.closed || f.receive(events) == 0 {
 		return
 	}
-	f.udp.table.Answered(f.guest, f.idle())
+	f.udp.table.Answered(f.udpKey, f.idle())
 }
 
 // idle is how long the mapping lives after an answer. One that is for more than

@@ -2,14 +2,9 @@ package e2e
 
 import (
 	"context"
-	"net"
-	"net/netip"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
 )
@@ -126,100 +121,5 @@ func TestIPv6DisabledInTheGuest(t *testing.T) {
 	}
 	if got := curl(t, g, "-4", "http://198.51.100.2/"); got != lab.InetPage {
 		t.Errorf("page: %q", got)
-	}
-}
-
-// --outbound-addr6 is the source of what the servers see, by TCP, UDP and ping.
-// A link-local one, by TCP, is given as the manual gives it, without its
-// interface.
-func TestIPv6OutboundAddr(t *testing.T) {
-	for _, other := range []string{"2001:db8:100::9", "fe80::9"} {
-		t.Run(other, func(t *testing.T) {
-			hostAddress(t, other+"/64", lab.HostLink)
-			var udp *net.UDPConn
-			if err := lab.Inet.Do(func() (err error) { udp, err = net.ListenUDP("udp6", nil); return err }); err != nil {
-				t.Fatal(err)
-			}
-			defer udp.Close()
-			seen := make(chan netip.AddrPort, 1)
-			go func() {
-				b := make([]byte, 16)
-				if n, from, err := udp.ReadFromUDPAddrPort(b); err == nil {
-					seen <- from
-					udp.WriteToUDPAddrPort(b[:n], from)
-				}
-			}()
-			g, _ := configured6(t, "--outbound-addr6="+other)
-			got := g.Run(t, commandTimeout, "curl", "-sSg6", "http://["+lab.InetAddr6.String()+"]/client")
-			if !strings.HasPrefix(got, "["+other+"]:") && !strings.HasPrefix(got, "["+other+"%") {
-				t.Errorf("TCP: the server saw %q, want %s", got, other)
-			}
-			if strings.HasPrefix(other, "fe80") {
-				return
-			}
-			c, err := g.Dial("udp6", netip.AddrPortFrom(lab.InetAddr6, uint16(udp.LocalAddr().(*net.UDPAddr).Port)).String(), commandTimeout)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
-			c.SetDeadline(time.Now().Add(commandTimeout))
-			echoOnce(t, c)
-			if from := <-seen; from.Addr().WithZone("").String() != other {
-				t.Errorf("UDP: the server saw %v, want %s", from, other)
-			}
-			wire := sniff(t, lab.Inet, lab.InetLink, nil)
-			g.Run(t, commandTimeout, "ping", "-6", "-c1", lab.InetAddr6.String())
-			if !eventually(func() bool { return wire.from6(other, unix.IPPROTO_ICMPV6) }, false) {
-				t.Errorf("no ping from %s", other)
-			}
-		})
-	}
-}
-
-// --outbound-addr6=INTERFACE is the address that the interface has now, and
-// leads there though the host's routes prefer another one.
-func TestIPv6OutboundInterface(t *testing.T) {
-	secondLink(t)
-	onHost(t, "ip", "-6", "addr", "add", "2001:db8:101::1/64", "dev", "host1", "nodad")
-	onHost(t, "ip", "-n", "inet", "-6", "addr", "add", "2001:db8:101::2/64", "dev", "inet1", "nodad")
-	onHost(t, "ip", "-6", "route", "add", "default", "via", "2001:db8:101::2", "dev", "host1", "metric", "10000")
-	g, _ := configured6(t, "--outbound-addr6=host1")
-	seen := func() string {
-		out, _ := guestOutput(t, g, "curl", "-sSg6", "--max-time", "2", "http://["+lab.InetAddr6.String()+"]/client")
-		addr, _, _ := strings.Cut(out, "]")
-		return addr
-	}
-	if !eventually(func() bool { return seen() == "[2001:db8:101::1" }, false) {
-		t.Errorf("the server sees %s], want the interface's address", seen())
-	}
-	onHost(t, "ip", "-6", "addr", "add", "2001:db8:101::7/64", "dev", "host1", "nodad")
-	onHost(t, "ip", "-6", "addr", "del", "2001:db8:101::1/64", "dev", "host1")
-	if !eventually(func() bool { return seen() == "[2001:db8:101::7" }, false) {
-		t.Errorf("after the address has changed the server sees %s]", seen())
-	}
-}
-
-// from6 is from for IPv6, without extension headers.
-func (s *sniffer) from6(addr string, proto uint8) bool {
-	a := netip.MustParseAddr(addr).As16()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, p := range s.packets6 {
-		if len(p) > 40 && p[6] == proto && [16]byte(p[8:24]) == a && p[40] == 128 {
-			return true
-		}
-	}
-	return false
-}
-
-// An address that is not the host's: we say so and do not start.
-func TestIPv6OutboundAddrNotOurs(t *testing.T) {
-	lab.RequireBinary(t)
-	for _, addr := range []string{"2001:db8:100::99", "fe80::99"} {
-		g := lab.NewGuest(t, lab.GuestOptions{})
-		out, status := runToEnd(t, lab.OrdinaryUID, lab.Binary, "-c", "-6", "--outbound-addr6="+addr, strconv.Itoa(g.PID), "tap0")
-		if want := "outbound address " + addr + " is not an address of this host"; status != 1 || !strings.Contains(out, want) {
-			t.Errorf("status %d, %q, want %q", status, out, want)
-		}
 	}
 }

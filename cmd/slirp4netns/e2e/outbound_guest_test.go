@@ -70,15 +70,29 @@ type namespace interface{ Do(func() error) error }
 
 func newUDP(t *testing.T, ns namespace) *udpSocket {
 	t.Helper()
+	s := newUDPOf(t, ns, unix.AF_INET)
+	s.set(unix.IPPROTO_IP, unix.IP_RECVERR, 1)
+	return s
+}
+
+// newUDP6 is newUDP for IPv6.
+func newUDP6(t *testing.T, ns namespace) *udpSocket {
+	t.Helper()
+	s := newUDPOf(t, ns, unix.AF_INET6)
+	s.set(unix.IPPROTO_IPV6, unix.IPV6_RECVERR, 1)
+	return s
+}
+
+func newUDPOf(t *testing.T, ns namespace, family int) *udpSocket {
+	t.Helper()
 	s := &udpSocket{t: t, fd: -1}
 	if err := ns.Do(func() (err error) {
-		s.fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		s.fd, err = unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 		return err
 	}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.Close(s.fd) })
-	s.set(unix.IPPROTO_IP, unix.IP_RECVERR, 1)
 	s.set(unix.SOL_SOCKET, unix.SO_BROADCAST, 1)
 	s.set(unix.SOL_SOCKET, unix.SO_RCVBUF, 4<<20)
 	return s
@@ -93,7 +107,19 @@ func (s *udpSocket) set(level, option, value int) {
 
 func sockaddr(addr string) unix.Sockaddr {
 	a := netip.MustParseAddrPort(addr)
+	if a.Addr().Is6() {
+		return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
+	}
 	return &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}
+}
+
+// addrPort reads a socket address, without its zone.
+func addrPort(sa unix.Sockaddr) netip.AddrPort {
+	if a, ok := sa.(*unix.SockaddrInet6); ok {
+		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr), uint16(a.Port))
+	}
+	a := sa.(*unix.SockaddrInet4)
+	return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
 }
 
 func (s *udpSocket) bind(addr string) {
@@ -116,8 +142,7 @@ func (s *udpSocket) name() string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	a := sa.(*unix.SockaddrInet4)
-	return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port)).String()
+	return addrPort(sa).String()
 }
 
 // send sends to addr; empty: where the socket is connected to.
@@ -166,8 +191,7 @@ func (s *udpSocket) receiveBytes(timeout time.Duration) (payload []byte, from st
 		if err != nil {
 			continue // an error about an earlier datagram
 		}
-		a := sa.(*unix.SockaddrInet4)
-		return b[:n], netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port)).String()
+		return b[:n], addrPort(sa).String()
 	}
 	return nil, ""
 }
@@ -194,12 +218,17 @@ func (s *udpSocket) fault(timeout time.Duration) string {
 		s.t.Fatal(err)
 	}
 	for _, m := range messages {
-		if m.Header.Level != unix.IPPROTO_IP || m.Header.Type != unix.IP_RECVERR {
+		// struct sock_extended_err and the offender, linux/errqueue.h.
+		var offender netip.Addr
+		switch {
+		case m.Header.Level == unix.IPPROTO_IP && m.Header.Type == unix.IP_RECVERR:
+			offender = netip.AddrFrom4([4]byte(m.Data[20:24]))
+		case m.Header.Level == unix.IPPROTO_IPV6 && m.Header.Type == unix.IPV6_RECVERR:
+			offender = netip.AddrFrom16([16]byte(m.Data[24:40]))
+		default:
 			continue
 		}
-		// struct sock_extended_err and the offender, linux/errqueue.h.
 		errno := unix.Errno(binary.NativeEndian.Uint32(m.Data))
-		offender := netip.AddrFrom4([4]byte(m.Data[20:24]))
 		return fmt.Sprintf("%s %d/%d from %s", unix.ErrnoName(errno), m.Data[5], m.Data[6], offender)
 	}
 	s.t.Fatal("an entry of the error queue without IP_RECVERR")

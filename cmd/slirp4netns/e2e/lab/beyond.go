@@ -9,19 +9,24 @@ import (
 	"time"
 )
 
-// Addresses of the network behind inet (RFC 5737 TEST-NET-3). See [Beyond].
+// Addresses of the network behind inet (RFC 5737 TEST-NET-3, RFC 3849). See
+// [Beyond].
 var (
 	BeyondRouter4 = netip.MustParseAddr("203.0.113.1") // inet's
 	BeyondAddr4   = netip.MustParseAddr("203.0.113.2")
+	BeyondRouter6 = netip.MustParseAddr("2001:db8:300::1") // inet's
+	BeyondAddr6   = netip.MustParseAddr("2001:db8:300::2")
 )
 
 // Beyond makes a network behind inet, which is a router while the test runs:
 //
-//	host 198.51.100.1 ── 198.51.100.2 inet 203.0.113.1 ── 203.0.113.2
+//	host 198.51.100.1    ── 198.51.100.2    inet 203.0.113.1     ── 203.0.113.2
+//	     2001:db8:100::1    2001:db8:100::2      2001:db8:300::1    2001:db8:300::2
 //
-// mtu is that of the second link, in bytes. The UDP echo server is there, and
-// neither of the two has a route to anywhere else: what inet cannot forward it
-// answers with ICMP errors, whose rate is not limited.
+// mtu is that of the second link, in bytes; IPv6 needs 1280. The servers of
+// inet are there as well, but for DNS. Neither of the two has a route to
+// anywhere else: what inet cannot forward it answers with ICMP errors, whose
+// rate is not limited.
 func Beyond(t T, mtu int) *Namespace {
 	t.Helper()
 	// What the host has learned of the path's MTU in another test.
@@ -41,20 +46,35 @@ func Beyond(t T, mtu int) *Namespace {
 		}
 	}
 	t.Cleanup(func() { ip("netns", "del", "beyond") })
+	ip("-6", "route", "flush", "cache")
 	size := fmt.Sprint(mtu)
-	ip("-n", "inet", "link", "add", "inet1", "mtu", size, "type", "veth", "peer", "name", "beyond0", "netns", "beyond", "mtu", size)
-	t.Cleanup(func() { ip("-n", "inet", "link", "del", "inet1") })
-	ip("-n", "inet", "addr", "add", BeyondRouter4.String()+"/24", "dev", "inet1")
-	ip("-n", "inet", "link", "set", "inet1", "up")
+	ip("-n", "inet", "link", "add", "inet2", "mtu", size, "type", "veth", "peer", "name", "beyond0", "netns", "beyond", "mtu", size)
+	t.Cleanup(func() { ip("-n", "inet", "link", "del", "inet2") })
+	ip("-n", "inet", "addr", "add", BeyondRouter4.String()+"/24", "dev", "inet2")
+	ip("-n", "inet", "addr", "add", BeyondRouter6.String()+"/64", "dev", "inet2", "nodad")
+	ip("-n", "inet", "link", "set", "inet2", "up")
 	ip("-n", "beyond", "addr", "add", BeyondAddr4.String()+"/24", "dev", "beyond0")
+	ip("-n", "beyond", "addr", "add", BeyondAddr6.String()+"/64", "dev", "beyond0", "nodad")
 	ip("-n", "beyond", "link", "set", "lo", "up")
 	ip("-n", "beyond", "link", "set", "beyond0", "up")
 	ip("-n", "beyond", "route", "add", "default", "via", BeyondRouter4.String())
+	ip("-n", "beyond", "-6", "route", "add", "default", "via", BeyondRouter6.String())
+	Inet.Sysctl(t, "net.ipv6.conf.all.forwarding", "1")
+	Inet.Sysctl(t, "net.ipv6.icmp.ratelimit", "0")
+	n.Sysctl(t, "net.ipv6.icmp.ratelimit", "0")
 	Inet.Sysctl(t, "net.ipv4.ip_forward", "1")
 	Inet.Sysctl(t, "net.ipv4.icmp_ratemask", "0")
 	n.Sysctl(t, "net.ipv4.icmp_ratemask", "0")
-	if err := n.Do(func() error { return serveUDPEcho(BeyondAddr4) }); err != nil {
-		t.Fatalf("server beyond: %v", err)
+	if err := n.Do(func() error {
+		if err := awaitLink("beyond0", BeyondAddr6); err != nil {
+			return err
+		}
+		return serve(InetPage, HTTPPort, BeyondAddr4, BeyondAddr6)
+	}); err != nil {
+		t.Fatalf("servers beyond: %v", err)
+	}
+	if err := Inet.Do(func() error { return awaitLink("inet2", BeyondRouter6) }); err != nil {
+		t.Fatalf("inet: %v", err)
 	}
 	return n
 }
