@@ -111,6 +111,11 @@ func showStats(w io.Writer, reply json.RawMessage) error {
 	for _, reason := range slices.Sorted(maps.Keys(s.Drops)) {
 		rows = append(rows, fmt.Sprintf("dropped, %s\t%d", strings.ReplaceAll(reason, "_", " "), s.Drops[reason]))
 	}
+	if sw := s.Switch; sw != nil {
+		rows = append(rows,
+			fmt.Sprintf("switch\t%d peers, %d refused", sw.Peers, sw.Refused),
+			fmt.Sprintf("switch dropped\t%d spoofed, %d malformed, %d for peers that did not read", sw.Spoofed, sw.Malformed, sw.QueueFull))
+	}
 	rows = append(rows, fmt.Sprintf("memory\t%d KiB, %d KiB of it heap", s.Memory.Total>>10, s.Memory.Heap>>10))
 	return table(w, rows)
 }

@@ -16,8 +16,8 @@ type Info struct {
 	Features   []string `json:"features"`
 }
 
-// Stats is the reply to query_stats. All numbers but those called Open, and
-// those of Memory, only ever grow.
+// Stats is the reply to query_stats. All numbers but those called Open, those
+// of Memory, forwards and peers only ever grow.
 type Stats struct {
 	Uptime  float64           `json:"uptime"` // seconds
 	TCP     Protocol          `json:"tcp"`
@@ -26,7 +26,8 @@ type Stats struct {
 	Other   Traffic           `json:"other"` // frames of other protocols
 	DNS     DNS               `json:"dns"`
 	Hostfwd Hostfwd           `json:"hostfwd"`
-	Drops   map[string]uint64 `json:"drops"` // packets, by reason
+	Drops   map[string]uint64 `json:"drops"`            // packets, by reason
+	Switch  *Switch           `json:"switch,omitempty"` // of --target-type=bess
 	Memory  Memory            `json:"memory"`
 }
 
@@ -66,6 +67,16 @@ type Hostfwd struct {
 	TCP      Flows  `json:"tcp"`
 	UDP      Flows  `json:"udp"`
 	Refused  uint64 `json:"refused"` // connections that the guest did not accept
+}
+
+// Switch is the switch of --target-type=bess. What it drops does not get as far
+// as Drops.
+type Switch struct {
+	Peers     int    `json:"peers"`         // at the moment
+	Refused   uint64 `json:"refused_peers"` // that came when there were enough
+	Spoofed   uint64 `json:"spoofed"`       // frames that made a peer the gateway, the router or a DHCP server
+	Malformed uint64 `json:"malformed"`     // frames that no peer should send
+	QueueFull uint64 `json:"queue_full"`    // frames for peers that did not read them
 }
 
 // Memory is in bytes.

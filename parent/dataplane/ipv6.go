@@ -11,6 +11,7 @@ import (
 	"github.com/slirp4netns-go/slirp4netns/parent/hostfwd"
 	"github.com/slirp4netns-go/slirp4netns/parent/link"
 	"github.com/slirp4netns-go/slirp4netns/parent/ndp"
+	"github.com/slirp4netns-go/slirp4netns/parent/outbound"
 )
 
 // Router6 is the router's address on the guest's link; nameserverLocal6 is
@@ -81,13 +82,16 @@ func (p *Plane) receive6(pkt link.Packet) bool {
 		return p.receiveICMPv6(pkt)
 	case header.TCPProtocolNumber:
 		return p.tcp.Refuse(pkt)
+	default:
+		p.drops.Add(outbound.DropProtocol)
 	}
-	return true // other protocols have no way out
+	return true
 }
 
 func (p *Plane) receiveICMPv6(pkt link.Packet) bool {
 	msg := pkt.Bytes[pkt.HdrLen:]
 	if len(msg) < header.ICMPv6MinimumSize {
+		p.drops.Add(outbound.DropMalformed)
 		return true
 	}
 	m := ndp.Message{Src: pkt.Src(), Dst: pkt.Dst(), HopLimit: pkt.TTL(), Bytes: msg}

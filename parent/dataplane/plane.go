@@ -46,10 +46,12 @@ type Plane struct {
 	streams   *dns.Streams
 	leases    leases
 	fwd       *hostfwd.Table
+	drops     outbound.Drops
 
 	cfg      Config
 	since    time.Time
 	features atomic.Pointer[tun.Features] // of the device; nil before Start
+	wire     link.Wire                    // nil: the device is a TAP
 
 	ipv6 *ipv6 // nil without
 
@@ -98,6 +100,7 @@ func New(cfg Config) (*Plane, error) {
 		LinkLocal6:          cfg.linkLocal6(),
 		DisableHostLoopback: cfg.DisableHostLoopback,
 		DisableDNS:          cfg.DisableDNS,
+		Drops:               &p.drops,
 	}
 	source := outbound.Sources{
 		IPv4: outbound.NewSource(cfg.Outbound4.Addr, cfg.Outbound4.Interface),
@@ -169,6 +172,7 @@ func (p *Plane) Connect(w link.Wire) error {
 		return err
 	}
 	p.link.Connect(w)
+	p.wire = w
 	p.features.Store(&tun.Features{Name: w.Name()})
 	p.run()
 	go func() { p.lost(p.link.Run()) }()
@@ -244,8 +248,10 @@ func (p *Plane) receive(pkt link.Packet) bool {
 		p.echo.Handle(pkt)
 	case header.TCPProtocolNumber:
 		return p.tcp.Refuse(pkt)
+	default:
+		p.drops.Add(outbound.DropProtocol)
 	}
-	return true // other protocols have no way out
+	return true
 }
 
 // isError tells whether an ICMP message is a destination-unreachable one

@@ -73,13 +73,8 @@ func (c Control) Stats() api.Stats {
 			UDP:      count(fwd.UDP),
 			Refused:  fwd.Refused,
 		},
-		Drops: map[string]uint64{
-			"malformed":    l.Malformed.Load(),
-			"bad_checksum": l.BadChecksum.Load(),
-			"unsupported":  l.Unsupported.Load(),
-			"tap_full":     l.WriteDropped.Load(),
-			"udp_evicted":  p.udp.Evicted(),
-		},
+		Drops:  p.dropped(fwd),
+		Switch: p.switched(),
 		Memory: memory(),
 	}
 	return s

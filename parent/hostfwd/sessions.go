@@ -23,6 +23,8 @@ type sessions struct {
 	cfg   *Config
 	table *flowtable.Table[sessionKey, *session]
 	total atomic.Uint64
+	// noPort counts datagrams for which no session could be made.
+	noPort atomic.Uint64
 
 	mu      sync.RWMutex
 	byGuest map[guestPair]*session             // guarded by mu; where the guest's answers go
@@ -69,6 +71,7 @@ func (s *sessions) of(k sessionKey) (*session, bool) {
 	for tries := 0; s.byGuest[e.guestPair] != nil; tries++ {
 		if tries == maxTries {
 			s.mu.Unlock()
+			s.noPort.Add(1)
 			return nil, false
 		}
 		e.seen = netip.AddrPortFrom(addr, uint16(firstEphemeral+rand.IntN(65536-firstEphemeral)))

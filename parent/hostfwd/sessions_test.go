@@ -72,6 +72,28 @@ func TestSessionClash(t *testing.T) {
 	}
 }
 
+// A client for whom no port is left gets no session, and that is counted.
+func TestSessionWithoutPort(t *testing.T) {
+	s, p := newTestSessions(10)
+	defer s.table.Close()
+	gateway := netip.MustParseAddr("10.0.2.2")
+	for port := range 65536 {
+		s.byGuest[guestPair{p.guest, netip.AddrPortFrom(gateway, uint16(port))}] = new(session)
+	}
+	for range 3 {
+		if e, ok := s.of(key(p, "127.0.0.1:1000")); ok {
+			t.Fatalf("a session as %s, which another has", e.seen)
+		}
+	}
+	if n := s.noPort.Load(); n != 3 {
+		t.Errorf("%d datagrams were counted, want 3", n)
+	}
+	// Other clients have other addresses.
+	if e, ok := s.of(key(p, "198.51.100.7:1000")); !ok || e.seen.Port() != 1000 {
+		t.Errorf("a client of another address: %v, %v", e, ok)
+	}
+}
+
 // A full table gives up an old session for a new one, on both sides.
 func TestSessionsAreBounded(t *testing.T) {
 	const most = 16

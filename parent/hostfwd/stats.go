@@ -5,6 +5,11 @@ type Stats struct {
 	TCP, UDP Count
 	// Refused are connections that the guest did not accept.
 	Refused uint64
+	// Evicted are UDP sessions that made room for others.
+	Evicted uint64
+	// NoPort are datagrams that the guest was not sent, as every port was
+	// taken that their client could have had in its eyes.
+	NoPort uint64
 }
 
 // Count is how many there are now and were since the start.
@@ -19,5 +24,6 @@ func (t *Table) Stats() Stats {
 	s.TCP.Open, s.TCP.Total = t.tcp.counts()
 	s.UDP = Count{Open: t.udp.table.Len(), Total: t.udp.total.Load()}
 	s.Refused = t.tcp.failed.Load()
+	s.Evicted, s.NoPort = t.udp.table.Evicted(), t.udp.noPort.Load()
 	return s
 }

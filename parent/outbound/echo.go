@@ -16,13 +16,16 @@ func (e *Echo) Handle(p link.Packet) {
 	msg := p.Bytes[p.HdrLen:]
 	src, dst := p.Src(), p.Dst()
 	if len(msg) < echoLen || msg[0] != icmpOf(src).request || msg[1] != 0 {
+		e.cfg.Policy.Drops.Add(DropProtocol)
 		return
 	}
 	if !p.V6() && checksum.Checksum(msg, 0) != 0xffff {
+		e.cfg.Policy.Drops.Add(DropChecksum)
 		return // that of ICMPv6 was verified before
 	}
 	local := e.cfg.Policy.Local(dst)
 	if expires(p.TTL(), local) {
+		e.cfg.Policy.Drops.Add(DropExpired)
 		e.cfg.Sender.Error(e.cfg.Policy.timeExceeded(p.Bytes), p.Bytes)
 		return
 	}
@@ -31,6 +34,7 @@ func (e *Echo) Handle(p link.Packet) {
 		return
 	}
 	if dst.IsMulticast() || dst == broadcast4 {
+		e.cfg.Policy.Drops.Add(DropDestination)
 		return // one request shall not have many answers (RFC 1122, section 3.2.2.6)
 	}
 	host, v := e.cfg.Policy.Route(netip.AddrPortFrom(dst, 0))

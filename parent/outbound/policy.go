@@ -33,6 +33,9 @@ type Policy struct {
 
 	DisableHostLoopback bool
 	DisableDNS          bool
+
+	// Drops counts what is refused; nil: nobody does.
+	Drops *Drops
 }
 
 var (
@@ -43,30 +46,43 @@ var (
 )
 
 // Route resolves the destination of a guest's packet to the host's address
-// for it. host is set for Allow only.
+// for it. host is set for Allow only. It is asked once for each packet, and
+// counts those that are Unreachable.
 func (p *Policy) Route(dst netip.AddrPort) (host netip.AddrPort, v Verdict) {
+	host, v, why := p.route(dst)
+	if v == Unreachable {
+		p.Drops.Add(why)
+	}
+	return host, v
+}
+
+// route is Route without counting. why is for Unreachable.
+func (p *Policy) route(dst netip.AddrPort) (host netip.AddrPort, v Verdict, why Drop) {
 	a := dst.Addr()
 	switch {
 	case (a == p.Nameserver || a == p.Nameserver6) && !p.DisableDNS:
 		if dst.Port() == DNSPort {
-			return netip.AddrPort{}, Relay
+			return netip.AddrPort{}, Relay, 0
 		}
-		return netip.AddrPort{}, Unreachable
+		return netip.AddrPort{}, Unreachable, DropNotDNS
+	case a == p.Nameserver6:
+		// That of IPv4 is a stranger's address then, as for the C program.
+		return netip.AddrPort{}, Unreachable, DropDNS
 	case a == p.Gateway, a == broadcast4:
 		a = loopback4
 	case a == p.Gateway6:
 		a = loopback6
 	case a.Is6() && p.onLink6(a):
-		return netip.AddrPort{}, Unreachable
+		return netip.AddrPort{}, Unreachable, DropDestination
 	case IsHostLoopback(a):
 		// No route leads a guest's packet there; only a crafted frame
 		// does (RFC 1122, section 3.2.1.3). The gateway is the way in.
-		return netip.AddrPort{}, Unreachable
+		return netip.AddrPort{}, Unreachable, DropDestination
 	}
 	if p.DisableHostLoopback && IsHostLoopback(a) {
-		return netip.AddrPort{}, Unreachable
+		return netip.AddrPort{}, Unreachable, DropHostLoopback
 	}
-	return netip.AddrPortFrom(a, dst.Port()), Allow
+	return netip.AddrPortFrom(a, dst.Port()), Allow, 0
 }
 
 // Local tells whether a is one of the addresses that this program answers for.

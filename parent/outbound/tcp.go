@@ -91,11 +91,13 @@ func NewTCP(cfg TCPConfig) *TCP {
 func (t *TCP) handlePacket(id stack.TransportEndpointID, pkt *stack.PacketBuffer) bool {
 	hdr := header.TCP(pkt.TransportHeader().Slice())
 	if n := int(hdr.DataOffset()); n < header.TCPMinimumSize || n > len(hdr) {
+		t.cfg.Policy.Drops.Add(DropMalformed)
 		return true // netstack would find that out after connect(2)
 	}
 	switch hdr.Flags() & (header.TCPFlagSyn | header.TCPFlagFin | header.TCPFlagAck | header.TCPFlagRst) {
 	case header.TCPFlagSyn:
 	case header.TCPFlagSyn | header.TCPFlagFin:
+		t.cfg.Policy.Drops.Add(DropMalformed)
 		return true // nonsense, which Linux drops too
 	default:
 		return false
@@ -113,6 +115,7 @@ func (t *TCP) handlePacket(id stack.TransportEndpointID, pkt *stack.PacketBuffer
 	var dial Dial
 	var why hostsock.Error
 	if t.full() {
+		t.cfg.Policy.Drops.Add(DropFull)
 		why.Errno = unix.EMFILE
 	} else if v == Relay {
 		f, dial, why.Errno = t.dialNameserver(id)

@@ -29,7 +29,11 @@ func (t *TCP) pending(id stack.TransportEndpointID, pkt *stack.PacketBuffer) boo
 		return true
 	}
 	// The lists are shorter; what makes up the difference is about to leave.
-	return len(t.connecting) >= 3*t.waiting
+	if len(t.connecting) >= 3*t.waiting {
+		t.cfg.Policy.Drops.Add(DropFull)
+		return true
+	}
+	return false
 }
 
 // full tells whether there is no room for another established connection.

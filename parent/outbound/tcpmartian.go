@@ -21,6 +21,7 @@ func (t *TCP) Refuse(p link.Packet) bool {
 	if !isMartian(p.Dst()) {
 		return false
 	}
+	t.cfg.Policy.Drops.Add(DropDestination)
 	tcp := header.TCP(p.Bytes[p.HdrLen:])
 	if len(tcp) >= header.TCPMinimumSize && !tcp.Flags().Contains(header.TCPFlagRst) {
 		t.cfg.Sender.Error(t.cfg.Policy.unreachable(datagram.CodeNetUnreachable, p.Bytes), p.Bytes)

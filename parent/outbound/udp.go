@@ -66,12 +66,14 @@ func NewUDP(cfg UDPConfig) *UDP {
 func (u *UDP) Handle(p link.Packet) {
 	udp := header.UDP(p.Bytes[p.HdrLen:])
 	if len(udp) < header.UDPMinimumSize || int(udp.Length()) < header.UDPMinimumSize || int(udp.Length()) > len(udp) {
+		u.cfg.Policy.Drops.Add(DropMalformed)
 		return
 	}
 	src := netip.AddrPortFrom(p.Src(), udp.SourcePort())
 	dst := netip.AddrPortFrom(p.Dst(), udp.DestinationPort())
 	payload := udp[header.UDPMinimumSize:udp.Length()]
 	if expires(p.TTL(), u.cfg.Policy.near(dst.Addr())) {
+		u.cfg.Policy.Drops.Add(DropExpired)
 		u.cfg.Sender.Error(u.cfg.Policy.timeExceeded(p.Bytes), p.Bytes)
 		return
 	}

@@ -128,16 +128,7 @@ func (s *station) handshake(addr string, port uint16) {
 	s.t.Helper()
 	to := netip.MustParseAddr(addr)
 	s.port++
-	segment := func(flags header.TCPFlags, seq, ack uint32) []byte {
-		b := make([]byte, header.TCPMinimumSize)
-		h := header.TCP(b)
-		h.Encode(&header.TCPFields{SrcPort: s.port, DstPort: port, SeqNum: seq, AckNum: ack,
-			DataOffset: header.TCPMinimumSize, Flags: flags, WindowSize: 65535})
-		sum := header.PseudoHeaderChecksum(header.TCPProtocolNumber, tcpip.AddrFrom4(s.addr.As4()), tcpip.AddrFrom4(to.As4()), uint16(len(b)))
-		h.SetChecksum(^checksum.Checksum(b, sum))
-		return s.ethernet(gatewayMAC, protoIPv4, ipv4(header.TCPProtocolNumber, s.addr, to, b))
-	}
-	s.send(segment(header.TCPFlagSyn, 1000, 0))
+	s.send(s.segment(to, port, header.TCPFlagSyn, 1000))
 	f := s.want(fmt.Sprintf("SYN-ACK from %s:%d", addr, port), func(f []byte) bool {
 		return len(f) >= 14+20+20 && binary.BigEndian.Uint16(f[12:]) == protoIPv4 && f[23] == 6 &&
 			header.TCP(f[34:]).Flags() == header.TCPFlagSyn|header.TCPFlagAck && header.TCP(f[34:]).DestinationPort() == s.port
@@ -146,7 +137,18 @@ func (s *station) handshake(addr string, port uint16) {
 	if got.AckNumber() != 1001 || got.SourcePort() != port {
 		s.t.Errorf("SYN-ACK acknowledges %d from port %d", got.AckNumber(), got.SourcePort())
 	}
-	s.send(segment(header.TCPFlagRst, 1001, 0))
+	s.send(s.segment(to, port, header.TCPFlagRst, 1001))
+}
+
+// segment is a bare one that acknowledges nothing.
+func (s *station) segment(to netip.Addr, port uint16, flags header.TCPFlags, seq uint32) []byte {
+	b := make([]byte, header.TCPMinimumSize)
+	h := header.TCP(b)
+	h.Encode(&header.TCPFields{SrcPort: s.port, DstPort: port, SeqNum: seq,
+		DataOffset: header.TCPMinimumSize, Flags: flags, WindowSize: 65535})
+	sum := header.PseudoHeaderChecksum(header.TCPProtocolNumber, tcpip.AddrFrom4(s.addr.As4()), tcpip.AddrFrom4(to.As4()), uint16(len(b)))
+	h.SetChecksum(^checksum.Checksum(b, sum))
+	return s.ethernet(gatewayMAC, protoIPv4, ipv4(header.TCPProtocolNumber, s.addr, to, b))
 }
 
 // discover gets an offer by DHCP.
