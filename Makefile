@@ -27,11 +27,11 @@ TOOL    := $(GO) tool -modfile=tools.mod
 NEED_LAB   := curl=curl ping=iputils-ping ip=iproute2 nsenter=util-linux unshare=util-linux
 NEED_TEST  := $(NEED_LAB) slirp4netns=slirp4netns strace=strace git=git gcc=gcc musl-gcc=musl-tools ndisc6=ndisc6 rdisc6=ndisc6 \
 	traceroute=traceroute mtr=mtr-tiny socat=socat dig=dnsutils dhclient=isc-dhcp-client dhcpcd=dhcpcd-base nc=netcat-openbsd tcpdump=tcpdump \
-	busybox=busybox-static iperf3=iperf3 linux.uml=user-mode-linux ss=iproute2 nft=nftables /usr/include/stdio.h=libc6-dev protoc=protobuf-compiler qemu-s390x-static=qemu-user-static
+	busybox=busybox-static iperf3=iperf3 linux.uml=user-mode-linux ss=iproute2 nft=nftables rootlesskit=rootlesskit newuidmap=uidmap /usr/include/stdio.h=libc6-dev protoc=protobuf-compiler qemu-s390x-static=qemu-user-static
 NEED_BENCH := $(NEED_LAB) slirp4netns=slirp4netns iperf3=iperf3 linux.uml=user-mode-linux busybox=busybox-static pasta=passt wrk=wrk nginx=nginx-light
 
 .NOTPARALLEL:
-.PHONY: all build help demo test soak bench fuzz lint unit-race cross generate check-generated vulncheck install man clean need-go
+.PHONY: all build help demo test clients soak bench fuzz lint unit-race cross generate check-generated vulncheck install man clean need-go
 
 all: build
 
@@ -59,6 +59,7 @@ test: need-go
 	$(MAKE) --no-print-directory cross
 	$(MAKE) --no-print-directory unit-race
 	$(MAKE) --no-print-directory fuzz FUZZTIME=2000x
+	$(MAKE) --no-print-directory clients
 	CGO_ENABLED=0 $(GO) test -count=1 -p 1 -timeout 15m ./...
 	CGO_ENABLED=0 SLIRP4NETNS_LOCKED=1 $(GO) test -count=1 -timeout 15m ./cmd/slirp4netns/e2e
 	CGO_ENABLED=0 $(GO) build -o bin/lab/bench ./cmd/slirp4netns/e2e/bench
@@ -68,6 +69,11 @@ test: need-go
 # process of the test for the race detector to see.
 unit-race:
 	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 15m $$($(GO) list ./... | grep -v '^$(MODULE)/cmd/')
+
+## clients: callers of slirp4netns that are newer than Debian's, into bin/lab
+clients: need-go
+	CGO_ENABLED=0 $(GO) build -modfile=tools.mod -trimpath -o bin/lab/rootlesskit/ \
+		github.com/rootless-containers/rootlesskit/v3/cmd/rootlesskit github.com/rootless-containers/rootlesskit/v3/cmd/rootlessctl
 
 ## soak: what has to hold for long, for longer than in test (SOAK=2m)
 soak: need-go

@@ -22,8 +22,8 @@ const (
 var accountLines = map[string]string{
 	"passwd": fmt.Sprintf("%s:x:%d:%d::%s:/bin/sh\n", OrdinaryName, OrdinaryUID, OrdinaryUID, home(OrdinaryUID)),
 	"group":  fmt.Sprintf("%s:x:%d:\n", OrdinaryName, OrdinaryUID),
-	"subuid": fmt.Sprintf("%d:%d:%d\n", OrdinaryUID, firstSubID, subIDs),
-	"subgid": fmt.Sprintf("%d:%d:%d\n", OrdinaryUID, firstSubID, subIDs),
+	"subuid": fmt.Sprintf("%s:%d:%d\n", OrdinaryName, firstSubID, subIDs),
+	"subgid": fmt.Sprintf("%s:%d:%d\n", OrdinaryName, firstSubID, subIDs),
 }
 
 // provideAccount gives OrdinaryUID a name and subordinate users, as starters of

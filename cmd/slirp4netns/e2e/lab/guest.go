@@ -72,6 +72,19 @@ func NewGuest(t T, o GuestOptions) *Guest {
 	return g
 }
 
+// GuestOf is a guest that another program has made, as OrdinaryUID: the
+// namespaces of the process pid, or its user and mount namespaces and the
+// network namespace netns, a path inside of them. It ends when its maker wants.
+func GuestOf(pid int, netns string) *Guest {
+	g := &Guest{PID: pid, UID: OrdinaryUID, enter: []string{"-U", "--preserve-credentials", "-m"}}
+	g.path = fmt.Sprintf("/proc/%d/ns/net", pid)
+	if netns != "" {
+		g.path = fmt.Sprintf("/proc/%d/root%s", pid, netns)
+	}
+	g.enter = append(g.enter, "-n"+g.path)
+	return g
+}
+
 // hold starts the holder and waits until it is in its namespaces.
 func (g *Guest) hold(cmd *exec.Cmd) error {
 	out, err := cmd.StdoutPipe()
