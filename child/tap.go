@@ -13,15 +13,16 @@ import (
 // open attaches to the TAP of req, making it if there is none.
 //
 // A TAP that the caller made is taken as it is. One that we make is made
-// elsewhere and moved in (move.go), so that it ends with the namespace; where
-// that cannot be, it is made on the spot, and the parent watches a process.
+// elsewhere and moved in (move.go), so that it ends with the namespace; unless
+// the parent has no use for that. Where it cannot be, the TAP is made on the
+// spot as well, and the parent watches a process.
 func open(req *ipc.TapRequest) (int, *ipc.TapReply, error) {
 	reply := &ipc.TapReply{}
 	there, err := exists(req.Name)
 	if err != nil {
 		return -1, nil, err
 	}
-	if !there {
+	if !there && !req.KeepNamespace {
 		fd, f, err := openMoved(req.Name, req.Offloads)
 		if err == nil {
 			reply.Made, reply.EndsWithNamespace = true, true

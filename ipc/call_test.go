@@ -3,6 +3,7 @@ package ipc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -205,11 +206,20 @@ func TestReplyWithoutTAP(t *testing.T) {
 	}
 }
 
+// TestReplyEndsUnasked is a TAP that was moved in although that was not wanted.
+func TestReplyEndsUnasked(t *testing.T) {
+	req := request()
+	req.KeepNamespace = true
+	if err := reply(req).Check(req); err == nil || !strings.Contains(err.Error(), "was not asked for") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestVersion(t *testing.T) {
 	req := request()
 	req.Version++
 	_, _, err := call(t, req, serveWith(t, null))
-	if err == nil || !strings.Contains(err.Error(), "protocol version 2, want 1") {
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("protocol version %d, want %d", Version+1, Version)) {
 		t.Errorf("newer parent: %v", err)
 	}
 	r := reply(request())

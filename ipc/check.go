@@ -43,6 +43,9 @@ func (r *TapReply) Check(req *TapRequest) error {
 	if r.GetEndsWithNamespace() && !r.GetMade() {
 		return errors.New("ipc: another's TAP cannot end with the namespace")
 	}
+	if r.GetEndsWithNamespace() && req.GetKeepNamespace() {
+		return errors.New("ipc: a TAP that ends with the namespace was not asked for")
+	}
 	if (r.Configuration == nil) != (req.Configuration == nil) {
 		return errors.New("ipc: configured without being asked, or the reverse")
 	}

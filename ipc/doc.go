@@ -33,4 +33,4 @@ const ChildStage = "child"
 
 // Version of the protocol. Parent and child are installed together, but an
 // upgrade may come between the start of the one and of the other.
-const Version = 1
+const Version = 2

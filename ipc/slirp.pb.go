@@ -34,6 +34,9 @@ type TapRequest struct {
 	Offloads uint32 `protobuf:"varint,3,opt,name=offloads,proto3" json:"offloads,omitempty"`
 	// How to configure lo and the TAP; absent: leave both alone.
 	Configuration *Configuration `protobuf:"bytes,4,opt,name=configuration,proto3" json:"configuration,omitempty"`
+	// Make it in the guest's namespace, which then lasts as long as the TAP's
+	// descriptor. That is quicker, and for those who are told when to end.
+	KeepNamespace bool `protobuf:"varint,5,opt,name=keep_namespace,json=keepNamespace,proto3" json:"keep_namespace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -94,6 +97,13 @@ func (x *TapRequest) GetConfiguration() *Configuration {
 		return x.Configuration
 	}
 	return nil
+}
+
+func (x *TapRequest) GetKeepNamespace() bool {
+	if x != nil {
+		return x.KeepNamespace
+	}
+	return false
 }
 
 // Configuration is --configure.
@@ -384,13 +394,14 @@ var File_slirp_proto protoreflect.FileDescriptor
 
 const file_slirp_proto_rawDesc = "" +
 	"\n" +
-	"\vslirp.proto\x12\x12slirp4netns.ipc.v1\"\x9f\x01\n" +
+	"\vslirp.proto\x12\x12slirp4netns.ipc.v1\"\xc6\x01\n" +
 	"\n" +
 	"TapRequest\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1a\n" +
 	"\boffloads\x18\x03 \x01(\rR\boffloads\x12G\n" +
-	"\rconfiguration\x18\x04 \x01(\v2!.slirp4netns.ipc.v1.ConfigurationR\rconfiguration\"\xb4\x01\n" +
+	"\rconfiguration\x18\x04 \x01(\v2!.slirp4netns.ipc.v1.ConfigurationR\rconfiguration\x12%\n" +
+	"\x0ekeep_namespace\x18\x05 \x01(\bR\rkeepNamespace\"\xb4\x01\n" +
 	"\rConfiguration\x12\x10\n" +
 	"\x03mtu\x18\x01 \x01(\rR\x03mtu\x12\x10\n" +
 	"\x03mac\x18\x02 \x01(\fR\x03mac\x128\n" +

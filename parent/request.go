@@ -10,12 +10,19 @@ import (
 
 // request is what c wants of the child.
 func (c *Config) request() *ipc.TapRequest {
-	r := &ipc.TapRequest{Version: ipc.Version, Name: c.TapName, Offloads: tun.OffloadAll}
+	r := &ipc.TapRequest{
+		Version: ipc.Version, Name: c.TapName, Offloads: tun.OffloadAll, KeepNamespace: c.exitFDDecides(),
+	}
 	if c.Configure {
 		r.Configuration = c.configuration()
 	}
 	return r
 }
+
+// exitFDDecides tells whether the caller says when we end. Nobody needs to see
+// the namespace's end then, which takes a grace period of the kernel's to
+// prepare: ARCHITECTURE.md, "The namespace's end".
+func (c *Config) exitFDDecides() bool { return c.ExitFD >= 0 }
 
 // configuration is --configure: network+100, and everything by way of the
 // gateway; for IPv6 by way of the router's link-local address.

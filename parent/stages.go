@@ -76,7 +76,7 @@ type tapDevice struct {
 func (p *process) open() (err error) {
 	p.death = readDeathSignal()
 	p.openHandshakes()
-	p.target = openTarget(p.cfg.Target)
+	p.target = p.cfg.openTarget()
 	if p.cfg.Target.needsChild() && !door.Linked() {
 		return door.ErrNotLinked
 	}

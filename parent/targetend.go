@@ -10,13 +10,14 @@ import (
 // errTargetGone means that the process that the command line named has ended.
 var errTargetGone = errors.New("the process is gone")
 
-// openTarget opens the process that t names, for watchTarget. -1: there is
-// none, or the kernel has no pidfd_open(2) (before Linux 5.3).
-func openTarget(t Target) int {
-	if t.Kind != TargetPID {
+// openTarget opens the process that c names, for watchTarget. -1: there is
+// none, an exit-fd decides, or the kernel has no pidfd_open(2) (before Linux
+// 5.3).
+func (c *Config) openTarget() int {
+	if c.Target.Kind != TargetPID || c.exitFDDecides() {
 		return -1
 	}
-	fd, err := unix.PidfdOpen(t.PID, 0)
+	fd, err := unix.PidfdOpen(c.Target.PID, 0)
 	if err != nil {
 		return -1
 	}

@@ -3,16 +3,21 @@ package hostsock
 import (
 	"net"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
+// peerAddr is for peers here alone: a port of 127.0.0.1 that one of them gave
+// up may be another test's a moment later.
+var peerAddr = net.IPv4(127, 77, byte(os.Getpid()>>8), byte(os.Getpid()))
+
 // pair is a socket that is not connected, with IP_RECVERR, and a peer.
 func pair(t *testing.T) (fd int, peer *net.UDPConn, to netip.AddrPort) {
 	t.Helper()
-	peer, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	peer, err := net.ListenUDP("udp4", &net.UDPAddr{IP: peerAddr})
 	if err != nil {
 		t.Fatal(err)
 	}
