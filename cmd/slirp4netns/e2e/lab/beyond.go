@@ -50,6 +50,12 @@ func Beyond(t T, mtu int) *Namespace {
 	size := fmt.Sprint(mtu)
 	ip("-n", "inet", "link", "add", "inet2", "mtu", size, "type", "veth", "peer", "name", "beyond0", "netns", "beyond", "mtu", size)
 	t.Cleanup(func() { ip("-n", "inet", "link", "del", "inet2") })
+	// Nobody has their link-local addresses, which neighbours are found from.
+	for name, ns := range map[string]*Namespace{"inet2": Inet, "beyond0": n} {
+		if err := ns.Do(func() error { return sysctl("net.ipv6.conf."+name+".accept_dad", "0") }); err != nil {
+			t.Fatalf("%v", err)
+		}
+	}
 	ip("-n", "inet", "addr", "add", BeyondRouter4.String()+"/24", "dev", "inet2")
 	ip("-n", "inet", "addr", "add", BeyondRouter6.String()+"/64", "dev", "inet2", "nodad")
 	ip("-n", "inet", "link", "set", "inet2", "up")
