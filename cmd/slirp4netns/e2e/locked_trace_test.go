@@ -145,25 +145,24 @@ func TestGuestRootCannotTouchTheLocked(t *testing.T) {
 	}
 }
 
-// TestGuestRootTracesHisOwn is what the same tracer says of a process that is
-// as any other: nothing is refused.
-func TestGuestRootTracesHisOwn(t *testing.T) {
+// TestGuestRootTracesOthers is what the same tracer says of a process of the
+// guest's own, and of the C program with both locks: nothing is refused.
+func TestGuestRootTracesOthers(t *testing.T) {
 	g := lab.NewGuest(t, byUser)
-	said := runTracer(t, g, g.PID)
-	for way := range tracerWays {
-		switch got := said[way]; way {
-		case "process_vm_readv", "process_vm_writev":
-			if got != "EFAULT" {
-				t.Errorf("%s: %s, want EFAULT", way, got)
+	c := lab.StartSlirp(t, lab.SlirpOptions{Binary: lab.Reference, UID: user,
+		Args: append(bothLocks[:2:2], "-c", strconv.Itoa(g.PID), "tap0")})
+	for name, pid := range map[string]int{"his own": g.PID, "the C program": c.Process.Pid} {
+		said := runTracer(t, g, pid)
+		for way := range tracerWays {
+			want := "done"
+			switch way {
+			case "process_vm_readv", "process_vm_writev":
+				want = "EFAULT"
+			case "setns":
+				want = "EINVAL" // for a tracer with threads
 			}
-		case "setns":
-			// A thread of a process with several: its file system is shared.
-			if got != "EINVAL" {
-				t.Errorf("%s: %s, want EINVAL", way, got)
-			}
-		default:
-			if got != "done" {
-				t.Errorf("%s: %s", way, got)
+			if said[way] != want {
+				t.Errorf("%s, %s: %s, want %s", name, way, said[way], want)
 			}
 		}
 	}
