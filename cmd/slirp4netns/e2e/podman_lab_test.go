@@ -36,9 +36,9 @@ func newPodman(t *testing.T, uid int) *podman {
 	return p
 }
 
-// podmanOptions keep it from everything that a machine may have set up.
+// options keep it from everything that a machine may have set up.
 func (p *podman) options() []string {
-	return []string{"--storage-driver", "vfs", "--root", p.dir + "/graph", "--runroot", p.dir + "/run",
+	return []string{"--storage-driver", "vfs", "--root", p.dir + "/graph", "--runroot", p.dir + "/run", "--network-config-dir", p.dir + "/networks",
 		"--cgroup-manager", "cgroupfs", "--events-backend", "file", "--runtime", "crun"}
 }
 
@@ -119,4 +119,14 @@ func (c *container) network() *lab.Namespace {
 func (c *container) sh(script string) string {
 	c.t.Helper()
 	return c.do("exec", c.name, "/bin/sh", "-c", script)
+}
+
+// containerfile writes one, and keeps what is not part of the image out.
+func (p *podman) containerfile(text string) {
+	p.t.Helper()
+	for name, content := range map[string]string{"Containerfile": text, ".containerignore": "*\n!rootfs\n"} {
+		if err := os.WriteFile(filepath.Join(p.dir, name), []byte(content), 0o644); err != nil {
+			p.t.Fatal(err)
+		}
+	}
 }
