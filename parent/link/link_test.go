@@ -75,6 +75,8 @@ func (h *harness) get(vnet VnetHdr, frame []byte) {
 		}
 		if vnet.NeedsCsum {
 			b[0] |= vnetNeedsCsum
+			binary.NativeEndian.PutUint16(b[6:], vnet.CsumStart+ethLen)
+			binary.NativeEndian.PutUint16(b[8:], vnet.CsumOffset)
 		}
 		b[1] = vnet.GSO
 	}
@@ -143,7 +145,10 @@ func TestReceiveChecks(t *testing.T) {
 		{name: "bad payload", packet: mutate(len(good)-1, 1)},
 		{name: "bad payload, unvouched", vnetLen: 10, packet: mutate(len(good)-1, 1)},
 		{name: "bad payload, vouched for", vnetLen: 10, vnet: VnetHdr{DataValid: true}, packet: mutate(len(good)-1, 1), want: true},
-		{name: "partial checksum", vnetLen: 10, vnet: VnetHdr{NeedsCsum: true}, packet: mutate(26, 1), want: true},
+		{name: "partial checksum", vnetLen: 10, vnet: VnetHdr{NeedsCsum: true, CsumStart: 20, CsumOffset: 6}, packet: mutate(26, 1), want: true},
+		{name: "partial checksum behind the end", vnetLen: 10, vnet: VnetHdr{NeedsCsum: true, CsumStart: uint16(len(good)) - 1, CsumOffset: 0}, packet: good},
+		{name: "partial checksum in the IP header", vnetLen: 10, vnet: VnetHdr{NeedsCsum: true, CsumStart: 0, CsumOffset: 10}, packet: good},
+		{name: "partial checksum in the Ethernet header", vnetLen: 10, vnet: VnetHdr{NeedsCsum: true, CsumStart: 0xfff2, CsumOffset: 6}, packet: good},
 		{name: "bad header", packet: mutate(8, 1)},
 		{name: "bad header, vouched for", vnetLen: 10, vnet: VnetHdr{DataValid: true}, packet: mutate(8, 1)},
 		{name: "no checksum", packet: func() []byte {
@@ -175,6 +180,25 @@ func TestReceiveChecks(t *testing.T) {
 				t.Errorf("counted as dropped: %v", dropped)
 			}
 		})
+	}
+}
+
+// TestReceiveInnerChecksum is a packet in a tunnel, whose checksum is left to us.
+func TestReceiveInnerChecksum(t *testing.T) {
+	h := newHarness(t, 10)
+	inner := udp("hello")
+	whole := append([]byte("tunnel: "), inner...)
+	partial := header.UDP(append([]byte(nil), inner...))
+	partial.SetChecksum(header.PseudoHeaderChecksum(header.UDPProtocolNumber, tcpip.AddrFrom4([4]byte{10, 0, 2, 100}), tcpip.AddrFrom4([4]byte{198, 51, 100, 2}), uint16(len(inner))))
+	outer := func(inner []byte) []byte {
+		b := make([]byte, header.UDPMinimumSize, 100)
+		header.UDP(b).Encode(&header.UDPFields{SrcPort: 1, DstPort: 4789, Length: uint16(len(b) + len(whole))})
+		return packet(header.UDPProtocolNumber, append(append(b, "tunnel: "...), inner...))
+	}
+	start := uint16(header.IPv4MinimumSize + header.UDPMinimumSize + len("tunnel: "))
+	h.get(VnetHdr{NeedsCsum: true, CsumStart: start, CsumOffset: 6}, ethernet(etherIPv4, outer(partial)))
+	if len(h.taken) != 1 || !bytes.Equal(h.taken[0], outer(inner)) {
+		t.Errorf("% x, want % x", h.taken, outer(inner))
 	}
 }
 

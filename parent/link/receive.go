@@ -119,6 +119,10 @@ func (r *reader) receiveIPv4(b []byte, from MAC, h *VnetHdr) {
 		e.stats.BadChecksum.Add(1)
 		return
 	}
+	if !h.finishInner(b, hdrLen) {
+		e.stats.Malformed.Add(1)
+		return
+	}
 	if ip.More() && ip.FragmentOffset() == 0 && proto == header.TCPProtocolNumber && tinyTCP(b[hdrLen:]) {
 		e.stats.Malformed.Add(1)
 		return

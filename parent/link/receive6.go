@@ -46,6 +46,10 @@ func (r *reader) receiveIPv6(b []byte, from MAC, h *VnetHdr) {
 		e.stats.BadChecksum.Add(1)
 		return
 	}
+	if !h.finishInner(b, c.HdrLen) {
+		e.stats.Malformed.Add(1)
+		return
+	}
 	if src.IsUnspecified() && (c.Fragment || c.Proto != header.ICMPv6ProtocolNumber) {
 		e.stats.Malformed.Add(1) // nobody could be answered
 		return

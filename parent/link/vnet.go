@@ -1,6 +1,10 @@
 package link
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"gvisor.dev/gvisor/pkg/tcpip/checksum"
+)
 
 // Fields of struct virtio_net_hdr (linux/virtio_net.h). A TAP uses the host's
 // byte order unless told otherwise (TUNSETVNETLE is not used).
@@ -53,4 +57,28 @@ func (h *VnetHdr) decode(b []byte) {
 	h.DataValid = b[0]&vnetDataValid != 0
 	h.GSO = b[1] &^ gsoECN
 	h.SegSize = binary.NativeEndian.Uint16(b[4:])
+	h.CsumStart = binary.NativeEndian.Uint16(b[6:]) - ethLen // wraps around in the Ethernet header
+	h.CsumOffset = binary.NativeEndian.Uint16(b[8:])
+}
+
+// finishInner completes the checksum of an IP packet whose own message begins
+// at hdrLen, if it is one inside of that: a tunnel's, such as VXLAN's, which
+// from Linux 6.17 on leaves it to the device. That of the message itself is
+// left alone, as the host's kernel makes a new one. It is false when the header
+// lies.
+func (h *VnetHdr) finishInner(b []byte, hdrLen int) bool {
+	start, at := int(h.CsumStart), int(h.CsumStart)+int(h.CsumOffset)
+	if !h.NeedsCsum || start == hdrLen {
+		return true
+	}
+	if start < hdrLen || at+2 > len(b) {
+		return false
+	}
+	// What is there is the sum of the pseudo-header.
+	sum := ^checksum.Checksum(b[start:], 0)
+	if sum == 0 {
+		sum = 0xffff // RFC 768: 0 is none; the same number to TCP
+	}
+	binary.BigEndian.PutUint16(b[at:], sum)
+	return true
 }
