@@ -29,6 +29,8 @@ NEED_TEST  := $(NEED_LAB) slirp4netns=slirp4netns strace=strace git=git gcc=gcc 
 	traceroute=traceroute mtr=mtr-tiny socat=socat dig=dnsutils dhclient=isc-dhcp-client dhcpcd=dhcpcd-base nc=netcat-openbsd tcpdump=tcpdump \
 	busybox=busybox-static iperf3=iperf3 linux.uml=user-mode-linux ss=iproute2 nft=nftables rootlesskit=rootlesskit newuidmap=uidmap podman=podman /usr/lib/podman/netavark=netavark /usr/lib/podman/aardvark-dns=aardvark-dns iptables=iptables buildah=buildah crun=crun catatonit=catatonit \
 	/usr/include/stdio.h=libc6-dev protoc=protobuf-compiler qemu-s390x-static=qemu-user-static
+# Callers, and what they and the manual's examples use.
+NEED_TEST  += iptables=iptables vde_plug=vdeplug bwrap=bubblewrap
 NEED_BENCH := $(NEED_LAB) slirp4netns=slirp4netns iperf3=iperf3 linux.uml=user-mode-linux busybox=busybox-static pasta=passt wrk=wrk nginx=nginx-light
 
 .NOTPARALLEL:

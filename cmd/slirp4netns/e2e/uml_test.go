@@ -69,7 +69,7 @@ func TestUML(t *testing.T) {
 	}
 	b, first := startBESS(t, bothLocks...)
 	first.Close()
-	said := bootUML(t, b.Path, fmt.Sprintf(umlInit, umlSize))
+	said := bootUML(t, fmt.Sprintf(umlInit, umlSize), umlText(), "vec0:transport=bess,dst="+b.Path, "mem=320M")
 	for _, line := range []string{
 		"static ping", "static page " + lab.HostPage, "down " + down + "  -\n", "up " + up + "\n",
 		"dhcp address 10.0.2.15/24\n", "dhcp ping", "dhcp page " + lab.HostPage, "dhcp name " + lab.InetPage,
@@ -85,16 +85,16 @@ func TestUML(t *testing.T) {
 	checkIdle(t, b.Process.Pid)
 }
 
-// bootUML runs a User Mode Linux to its end, and returns what was on its
-// console, with plain line ends.
-func bootUML(t *testing.T, socket, init string) string {
+// bootUML runs a User Mode Linux with its first process and, unless nil, a file
+// /data to its end, and returns what was on its console, with plain line ends.
+func bootUML(t *testing.T, init string, data io.Reader, options ...string) string {
 	t.Helper()
 	root := lab.TempDir(t, user)
-	umlRoot(t, root, init)
+	umlRoot(t, root, init, data)
 	ctx, cancel := context.WithTimeout(t.Context(), umlTimeout)
 	defer cancel()
-	cmd := lab.Command(ctx, user, "linux.uml", "mem=320M", "rootfstype=hostfs", "rootflags="+root, "rw", "init=/init",
-		"vec0:transport=bess,dst="+socket, "con=null", "con0=null,fd:1", "quiet")
+	cmd := lab.Command(ctx, user, "linux.uml", append(options, "rootfstype=hostfs", "rootflags="+root, "rw", "init=/init",
+		"con=null", "con0=null,fd:1", "quiet")...)
 	// Its memory is a file that it maps executable, its state is in ~/.uml.
 	cmd.Env = append(cmd.Env, "HOME="+root, "TMPDIR=/dev/shm")
 	var console lab.Log
@@ -120,7 +120,7 @@ func umlText() io.Reader {
 }
 
 // umlRoot makes the root directory of a machine.
-func umlRoot(t *testing.T, root, init string) {
+func umlRoot(t *testing.T, root, init string, content io.Reader) {
 	t.Helper()
 	busybox, err := exec.LookPath("busybox")
 	if err != nil {
@@ -140,13 +140,15 @@ func umlRoot(t *testing.T, root, init string) {
 			t.Fatal(err)
 		}
 	}
-	data, err := os.Create(filepath.Join(root, "data"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer data.Close()
-	if _, err := io.Copy(data, umlText()); err != nil {
-		t.Fatal(err)
+	if content != nil {
+		data, err := os.Create(filepath.Join(root, "data"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer data.Close()
+		if _, err := io.Copy(data, content); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, applet := range []string{"sh", "mount", "ip", "wget", "udhcpc", "ping", "sha256sum", "sed", "poweroff"} {
 		if err := os.Symlink("busybox", filepath.Join(root, "bin", applet)); err != nil {
