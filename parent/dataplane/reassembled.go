@@ -23,8 +23,11 @@ func (p *Plane) takeReassembled() {
 func (p *Plane) reassembled(_ stack.TransportEndpointID, pkt *stack.PacketBuffer) bool {
 	v := pkt.ToView()
 	defer v.Release()
+	// What comes before the message: extension headers that were in the
+	// fragments are not part of the network header, but are still there.
+	msg := len(pkt.TransportHeader().Slice()) + pkt.Data().Size()
 	q := link.Packet{
-		Bytes: v.AsSlice(), Proto: pkt.TransportProtocolNumber, HdrLen: len(pkt.NetworkHeader().Slice()),
+		Bytes: v.AsSlice(), Proto: pkt.TransportProtocolNumber, HdrLen: v.Size() - msg,
 		Reassembled: true,
 	}
 	if q.V6() {

@@ -37,7 +37,7 @@ func (r *reader) receiveIPv6(b []byte, from MAC, h *VnetHdr) {
 	b = b[:total]
 	c, ok := WalkIPv6(b)
 	src := netip.AddrFrom16([16]byte(b[8:24]))
-	if !ok || src.IsMulticast() || src.Is4In6() {
+	if !ok || src.IsMulticast() || src.Is4In6() || src.IsLoopback() || slices.Contains(e.addrs6, src) {
 		e.stats.Malformed.Add(1)
 		return
 	}
@@ -50,14 +50,12 @@ func (r *reader) receiveIPv6(b []byte, from MAC, h *VnetHdr) {
 		e.stats.Malformed.Add(1)
 		return
 	}
-	if src.IsUnspecified() && (c.Fragment || c.Proto != header.ICMPv6ProtocolNumber) {
+	if src.IsUnspecified() && !(c.Proto == header.ICMPv6ProtocolNumber && !c.Fragment && beforeAddress(msg)) {
 		e.stats.Malformed.Add(1) // nobody could be answered
 		return
 	}
 	e.stats.FromGuest.count(b, len(b))
-	if !slices.Contains(e.addrs6, src) {
-		e.neigh.learn(src, from)
-	}
+	e.neigh.learn(src, from)
 	switch {
 	case c.Later:
 		// Useless without the first, which is looked at.
@@ -80,6 +78,12 @@ func (r *reader) receiveIPv6(b []byte, from MAC, h *VnetHdr) {
 		hdrLen = c.HdrLen
 	}
 	r.deliver(header.IPv6ProtocolNumber, b, hdrLen)
+}
+
+// beforeAddress tells whether an ICMPv6 message is one that a guest sends while
+// it has no address: all but echo requests, which are to be answered.
+func beforeAddress(msg []byte) bool {
+	return len(msg) > 0 && msg[0] != byte(header.ICMPv6EchoRequest)
 }
 
 // reassemble tells whether netstack shall reassemble the packet whose first

@@ -19,10 +19,10 @@ var frameSockets = map[string]int{"SEQPACKET": unix.SOCK_SEQPACKET, "DGRAM": uni
 func tapfdSocket(t *testing.T, typ int, args ...string) (*lab.Slirp, *os.File) {
 	t.Helper()
 	ours, theirs := lab.FramePair(t, typ)
+	t.Cleanup(func() { ours.Close() }) // after slirp4netns, which ends with it
 	s := lab.StartSlirp(t, lab.SlirpOptions{UID: user, Files: []*os.File{theirs},
 		Args: append(args[:len(args):len(args)], "--netns-type=tapfd", "5")})
 	theirs.Close()
-	t.Cleanup(func() { ours.Close() })
 	return s, ours
 }
 
