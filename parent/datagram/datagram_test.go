@@ -15,8 +15,10 @@ import (
 type capture struct {
 	mtu     uint32
 	partial bool
-	hdrs    []link.VnetHdr
-	sent    [][]byte
+	// datagrams: it takes several in one piece
+	datagrams bool
+	hdrs      []link.VnetHdr
+	sent      [][]byte
 }
 
 func (c *capture) Send(h *link.VnetHdr, hdr, payload []byte) bool {
@@ -25,6 +27,7 @@ func (c *capture) Send(h *link.VnetHdr, hdr, payload []byte) bool {
 	return true
 }
 func (c *capture) TakesPartialChecksums() bool { return c.partial }
+func (c *capture) TakesDatagrams(bool) bool    { return c.datagrams }
 func (c *capture) MTU() uint32                 { return c.mtu }
 
 var (
@@ -157,6 +160,7 @@ type sink struct{}
 
 func (sink) Send(*link.VnetHdr, []byte, []byte) bool { return true }
 func (sink) TakesPartialChecksums() bool             { return true }
+func (sink) TakesDatagrams(bool) bool                { return true }
 func (sink) MTU() uint32                             { return 1500 }
 
 // What is done for each datagram allocates nothing, apart from the race

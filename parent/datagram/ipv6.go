@@ -71,8 +71,7 @@ func (s *Sender) udp6(src, dst netip.AddrPort, payload []byte, m Meta) {
 	f := ip6Fields{src: src.Addr(), dst: dst.Addr(), next: uint8(header.UDPProtocolNumber), hopLimit: m.TTL, class: m.TOS}
 	sc := newScratch6()
 	defer scratches6.Put(sc)
-	udp := header.UDP(sc.b[l3 : l3+l4])
-	udp.Encode(&header.UDPFields{SrcPort: src.Port(), DstPort: dst.Port(), Length: uint16(size)})
+	udp := encodeUDP(sc.b[l3:l3+l4], src, dst, size)
 	if l3+size <= int(s.link.MTU()) && s.link.TakesPartialChecksums() {
 		udp.SetChecksum(f.pseudo(size))
 		sc.vnet = link.VnetHdr{NeedsCsum: true, CsumStart: l3, CsumOffset: udpSumOffset}

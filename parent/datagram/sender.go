@@ -17,6 +17,7 @@ import (
 type Link interface {
 	Send(h *link.VnetHdr, hdr, payload []byte) bool
 	TakesPartialChecksums() bool
+	TakesDatagrams(v6 bool) bool
 	MTU() uint32
 }
 
@@ -90,8 +91,7 @@ func (s *Sender) UDP(src, dst netip.AddrPort, payload []byte, m Meta) {
 	sc := newScratch()
 	defer scratches.Put(sc)
 	b := &sc.b
-	udp := header.UDP(b[l3:])
-	udp.Encode(&header.UDPFields{SrcPort: src.Port(), DstPort: dst.Port(), Length: uint16(size)})
+	udp := encodeUDP(b[l3:], src, dst, size)
 	whole := l3+size <= int(s.link.MTU())
 	pseudo := pseudoSum(src.Addr(), dst.Addr(), header.UDPProtocolNumber, size)
 	if whole && !m.WholeSum && s.link.TakesPartialChecksums() {

@@ -78,6 +78,7 @@ func New(cfg Config) (*Plane, error) {
 		IPv6:    cfg.EnableIPv6,
 		Addrs6:  cfg.Addrs6(),
 		Receive: p.receive,
+		Flush:   func() { p.udp.Flush() },
 		Worker:  p.worker,
 	})
 	if p.stack, err = newStack(p.link, &cfg); err != nil {

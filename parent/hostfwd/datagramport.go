@@ -28,6 +28,7 @@ type datagramPort struct {
 	closed bool         // guarded by life
 
 	recv sync.Mutex // held while receiving, which keeps the order
+	many bool       // guarded by recv: there was more than one the last time
 }
 
 // serve begins to receive datagrams for guest.
@@ -65,13 +66,13 @@ func (p *datagramPort) HandleEvents(uint32) {
 	}
 	p.recv.Lock()
 	defer p.recv.Unlock()
-	b := buffers.Get().(*[hostsock.MaxDatagram]byte)
-	defer buffers.Put(b)
+	b := p.sessions.cfg.Sender.Burst(p.many)
+	defer func() { p.many = b.End() > 1 }()
 	for range recvTurn {
-		n, client, asked, errno := hostsock.RecvInfo(p.fd, b[:])
+		n, client, asked, errno := hostsock.RecvInfo(p.fd, b.Room())
 		switch errno {
 		case 0:
-			p.deliver(b[:n], client, asked)
+			p.deliver(b, n, client, asked)
 		case unix.EAGAIN:
 			return
 		}
@@ -80,17 +81,15 @@ func (p *datagramPort) HandleEvents(uint32) {
 	p.sessions.cfg.Worker.Schedule(&p.task)
 }
 
-// buffers are what datagrams are received into.
-var buffers = sync.Pool{New: func() any { return new([hostsock.MaxDatagram]byte) }}
-
-// deliver sends a client's datagram to the guest.
-func (p *datagramPort) deliver(b []byte, client netip.AddrPort, asked hostsock.Local) {
+// deliver sends a client's datagram of n bytes, which is in b's room, to the
+// guest.
+func (p *datagramPort) deliver(b *datagram.Burst, n int, client netip.AddrPort, asked hostsock.Local) {
 	e, ok := p.sessions.of(sessionKey{port: p, client: client, asked: asked})
 	if !ok {
 		return
 	}
-	e.toGuest.Add(uint64(len(b)))
-	p.sessions.cfg.Sender.UDP(e.seen, e.guest, b, datagram.Meta{})
+	e.toGuest.Add(uint64(n))
+	b.Add(e.seen, e.guest, n)
 }
 
 // send sends the guest's answer, or several of segSize bytes each, to the
@@ -101,5 +100,5 @@ func (p *datagramPort) send(payload []byte, segSize int, e *session) {
 	if p.closed {
 		return
 	}
-	eachSegment(payload, segSize, func(b []byte) { p.sendLocked(b, e.client, e.ctrl) })
+	p.sendLocked(payload, segSize, e.client, e.ctrl)
 }

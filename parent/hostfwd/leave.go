@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/slirp4netns-go/slirp4netns/parent/hostsock"
 )
 
@@ -33,27 +35,32 @@ func (t *Table) Send(from, host netip.AddrPort, payload []byte, segSize int) boo
 	if p.closed {
 		return false
 	}
-	eachSegment(payload, segSize, func(b []byte) { p.sendLocked(b, host, ctrl) })
+	p.sendLocked(payload, segSize, host, ctrl)
 	return true
 }
 
-// eachSegment cuts up what the guest's kernel handed over in one piece.
-func eachSegment(payload []byte, segSize int, send func([]byte)) {
-	if segSize == 0 || segSize >= len(payload) {
-		send(payload)
+// sendLocked sends a datagram, or what the guest's kernel handed over in one
+// piece for several of size bytes each if that is not 0. p.life is held.
+//
+// An error is that of the network or of a full buffer, and the datagram is lost
+// as datagrams may be. Errors of earlier ones are not reported to a socket that
+// is not connected (udp(7)).
+func (p *datagramPort) sendLocked(payload []byte, size int, to netip.AddrPort, ctrl []byte) {
+	if size == 0 || size >= len(payload) {
+		hostsock.SendTo(p.fd, payload, to, ctrl)
 		return
 	}
-	for b := range slices.Chunk(payload, segSize) {
-		send(b)
+	for b := range slices.Chunk(payload, size*hostsock.MaxSegments) {
+		if hostsock.Segments() && len(b) > size {
+			switch hostsock.SendSegments(p.fd, b, size, to, ctrl) {
+			case 0, unix.EAGAIN:
+				continue
+			}
+		}
+		for b := range slices.Chunk(b, size) {
+			hostsock.SendTo(p.fd, b, to, ctrl)
+		}
 	}
-}
-
-// sendLocked sends one datagram. p.life is held.
-func (p *datagramPort) sendLocked(b []byte, to netip.AddrPort, ctrl []byte) {
-	// An error is that of the network or of a full buffer, and the datagram
-	// is lost as datagrams may be. Errors of earlier ones are not reported to
-	// a socket that is not connected (udp(7)).
-	hostsock.SendTo(p.fd, b, to, ctrl)
 }
 
 // portOf is a port that leads to guest and can reach the host's address a.

@@ -39,6 +39,9 @@ type Packet struct {
 	// SegSize is not 0 when UDP payload stands for several datagrams of that
 	// many bytes each, the last one perhaps shorter.
 	SegSize int
+	// More tells that there are likely to be more packets right behind this
+	// one. Config.Flush is called when there are none.
+	More bool
 }
 
 // Receiver takes packets that netstack shall not see. It reports whether it
@@ -68,6 +71,9 @@ type Config struct {
 	Addrs6 []netip.Addr
 	// Receive may be nil.
 	Receive Receiver
+	// Flush is called, where Receive is, when there are no more packets for
+	// now behind one that had More set. It may be nil if Receive is.
+	Flush func()
 	// Worker is what netstack's callbacks leave work to. It may be nil.
 	Worker *poll.Worker
 }
@@ -89,6 +95,7 @@ type Endpoint struct {
 	ipv6   bool
 	mac4   MAC
 	recv   Receiver
+	flush  func()
 	worker *poll.Worker
 	input  Input // nil: netstack goes its own way
 	stats  Stats
@@ -125,6 +132,7 @@ func New(cfg Config) *Endpoint {
 		ipv6:   cfg.IPv6,
 		mac4:   ipv4MAC(cfg.Addrs[0]),
 		recv:   cfg.Receive,
+		flush:  cfg.Flush,
 		worker: cfg.Worker,
 		fd:     -1,
 		neigh:  newNeighbours(broadcastMAC),

@@ -33,6 +33,7 @@ type reader struct {
 	e    *Endpoint
 	view *buffer.View // viewSize bytes; the IP packet is read into it. nil: not ours
 	head [vnetMax + ethLen]byte
+	more bool // see Packet.More
 }
 
 // readFrame reads virtio-net and Ethernet headers into head and the rest into
@@ -133,8 +134,8 @@ func (r *reader) receiveIPv4(b []byte, from MAC, h *VnetHdr) {
 		e.neigh.learn(src, from)
 	}
 	if !fragment && e.recv != nil {
-		p := Packet{Bytes: b, Proto: proto, HdrLen: hdrLen}
-		if h.GSO == gsoUDPL4 {
+		p := Packet{Bytes: b, Proto: proto, HdrLen: hdrLen, More: r.more}
+		if h.GSO == GSOUDP {
 			p.SegSize = int(h.SegSize)
 		}
 		if e.recv(p) {

@@ -65,8 +65,8 @@ func (r *reader) receiveIPv6(b []byte, from MAC, h *VnetHdr) {
 			return
 		}
 	case e.recv != nil:
-		p := Packet{Bytes: b, Proto: c.Proto, HdrLen: c.HdrLen}
-		if h.GSO == gsoUDPL4 {
+		p := Packet{Bytes: b, Proto: c.Proto, HdrLen: c.HdrLen, More: r.more}
+		if h.GSO == GSOUDP {
 			p.SegSize = int(h.SegSize)
 		}
 		if e.recv(p) {

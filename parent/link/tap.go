@@ -18,6 +18,7 @@ type tap struct {
 	poller *poll.Poller
 	token  poll.Token
 	ended  func(error)
+	many   bool // the last turn had more than one frame
 }
 
 // Watch begins to read the TAP, on the poller's goroutine. The poller must call
@@ -45,6 +46,13 @@ func (t *tap) HandleEvents(uint32) {
 	e.reading.Lock()
 	defer e.reading.Unlock()
 	defer e.sendAcks(false) // other events of the batch may take long
+	got := 0
+	defer func() {
+		if t.more && e.flush != nil {
+			e.flush()
+		}
+		t.many, t.more = got > 1, false
+	}()
 	for range turn {
 		if e.closed.Load() {
 			return
@@ -62,6 +70,8 @@ func (t *tap) HandleEvents(uint32) {
 			t.end(fmt.Errorf("link: read from %s: %w", e.name, errno))
 			return
 		}
+		got++
+		t.more = t.more || t.many || got > 1
 		t.receive(n)
 	}
 }

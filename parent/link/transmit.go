@@ -10,6 +10,8 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
+
+	"github.com/slirp4netns-go/slirp4netns/ipc/tun"
 )
 
 // maxIovecs is how many pieces a frame is written from without a copy: our
@@ -160,6 +162,15 @@ func (e *Endpoint) Send(h *VnetHdr, hdr, payload []byte) bool {
 
 // TakesPartialChecksums tells whether Send may be given NeedsCsum.
 func (e *Endpoint) TakesPartialChecksums() bool { return e.vnetLen != 0 }
+
+// TakesDatagrams tells whether Send may be given several UDP datagrams in one
+// piece (GSOUDP), of IPv6 or IPv4: since Linux 6.2.
+func (e *Endpoint) TakesDatagrams(v6 bool) bool {
+	if v6 {
+		return e.offload&tun.OffloadUSO6 != 0
+	}
+	return e.offload&tun.OffloadUSO4 != 0
+}
 
 // fillHead builds virtio-net and Ethernet header for the IP packet that starts
 // with ip, and returns their size: 0 if it is not an IP packet.

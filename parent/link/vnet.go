@@ -15,12 +15,15 @@ const (
 	gsoNone  = 0
 	gsoTCPv4 = 1
 	gsoTCPv6 = 4
-	gsoUDPL4 = 5
 	gsoECN   = 0x80 // flag: the segments carry CWR
 
 	vnetMin = 10 // without num_buffers
 	vnetMax = 64 // what we accept from TUNGETVNETHDRSZ
 )
+
+// GSOUDP is the VnetHdr.GSO of UDP datagrams of SegSize bytes each, the last one
+// perhaps shorter, behind one header (VIRTIO_NET_HDR_GSO_UDP_L4).
+const GSOUDP = 5
 
 // VnetHdr is what a frame's sender tells its receiver about checksum and
 // segmentation. Offsets count from the start of the IP header, not of the

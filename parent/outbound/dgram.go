@@ -24,9 +24,6 @@ const (
 	maxSends = 3
 )
 
-// buffers are what datagrams are received into.
-var buffers = sync.Pool{New: func() any { return new([hostsock.MaxDatagram]byte) }}
-
 // dgram is a datagram socket of the host, not connected, with an error queue
 // (IP_RECVERR, ip(7)): what UDP flows and pings have in common.
 //
@@ -48,6 +45,7 @@ type dgram struct {
 	closed bool         // guarded by life
 
 	recv sync.Mutex // held while receiving, which keeps the order
+	many bool       // guarded by recv: there was more than one the last time
 	errs sync.Mutex // held from an error until the guest has been told
 }
 
@@ -63,8 +61,8 @@ type dgramConfig struct {
 // dgramOwner is the flow that a socket belongs to.
 type dgramOwner interface {
 	poll.Handler
-	// receiveOne receives one datagram into b and passes it on.
-	receiveOne(b []byte) unix.Errno
+	// receiveOne receives one datagram into b's room and passes it on.
+	receiveOne(b *datagram.Burst) unix.Errno
 	// quote builds the beginning of the guest's packet that e is about. It
 	// reports false if it was none of the guest's.
 	quote(e hostsock.Error) ([]byte, bool)
@@ -121,11 +119,11 @@ func (d *dgram) receive(events uint32) (got int) {
 	}
 	d.recv.Lock()
 	defer d.recv.Unlock()
-	b := buffers.Get().(*[hostsock.MaxDatagram]byte)
-	defer buffers.Put(b)
+	b := d.cfg.Sender.Burst(d.many)
+	defer func() { d.many = b.End() > 1 }()
 	failed := 0
 	for range recvTurn {
-		switch errno := d.owner.receiveOne(b[:]); errno {
+		switch errno := d.owner.receiveOne(b); errno {
 		case 0:
 			got++
 		case unix.EAGAIN:

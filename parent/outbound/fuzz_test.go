@@ -21,6 +21,7 @@ func (w *wire) Send(_ *link.VnetHdr, hdr, payload []byte) bool {
 	return true
 }
 func (*wire) TakesPartialChecksums() bool { return false }
+func (*wire) TakesDatagrams(bool) bool    { return false }
 func (*wire) MTU() uint32                 { return 65520 }
 
 // closedPolicy lets nothing leave this process.

@@ -59,7 +59,8 @@ func (f *pingFlow) HandleEvents(events uint32) {
 }
 
 // receiveOne implements dgramOwner.
-func (f *pingFlow) receiveOne(b []byte) unix.Errno {
+func (f *pingFlow) receiveOne(burst *datagram.Burst) unix.Errno {
+	b := burst.Room()
 	n, peer, ttl, errno := hostsock.RecvTTL(f.fd, b)
 	if errno == 0 {
 		f.reply(b[:n], peer.Addr(), ttl)

@@ -2,6 +2,7 @@ package outbound
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/slirp4netns-go/slirp4netns/parent/datagram"
 	"github.com/slirp4netns-go/slirp4netns/parent/flowtable"
+	"github.com/slirp4netns-go/slirp4netns/parent/hostsock"
 	"github.com/slirp4netns-go/slirp4netns/parent/link"
 	"github.com/slirp4netns-go/slirp4netns/parent/poll"
 )
@@ -29,6 +31,7 @@ type UDP struct {
 	cfg   UDPConfig
 	dgram dgramConfig
 	table *flowtable.Table[udpKey, *udpFlow]
+	batch batch // link's goroutine only
 }
 
 // udpKey is one address and port of the guest.
@@ -58,6 +61,7 @@ func NewUDP(cfg UDPConfig) *UDP {
 	if cfg.Max == 0 {
 		cfg.Max = maxUDPFlows
 	}
+	hostsock.Segments() // asks the kernel now
 	return &UDP{cfg: cfg, dgram: dgramConfig{cfg.Policy, cfg.Source, cfg.Poller, cfg.Worker, cfg.Sender}, table: flowtable.New[udpKey](cfg.Max, (*udpFlow).close)}
 }
 
@@ -80,7 +84,13 @@ func (u *UDP) Handle(p link.Packet) {
 	host, v := u.cfg.Policy.Route(dst)
 	switch v {
 	case Relay:
-		u.cfg.Relay(src, dst, payload)
+		if p.SegSize == 0 || p.SegSize >= len(payload) {
+			u.cfg.Relay(src, dst, payload)
+			return
+		}
+		for query := range slices.Chunk(payload, p.SegSize) {
+			u.cfg.Relay(src, dst, query)
+		}
 		return
 	case Unreachable:
 		u.unreachable(unix.ENETUNREACH, p.Bytes)
@@ -99,7 +109,11 @@ func (u *UDP) Handle(p link.Packet) {
 		}
 		u.table.Put(key, f, udpIdle)
 	}
-	if errno := f.send(payload, host, p); errno != 0 {
+	if p.More && u.gather(f, payload, host, p) {
+		return
+	}
+	u.Flush() // these were before it
+	if errno := f.send(payload, p.SegSize, host, hopOf(p, host.Addr()), p.Bytes); errno != 0 {
 		u.unreachable(errno, p.Bytes)
 	}
 }

@@ -2,6 +2,7 @@ package outbound
 
 import (
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -9,7 +10,6 @@ import (
 
 	"github.com/slirp4netns-go/slirp4netns/parent/datagram"
 	"github.com/slirp4netns-go/slirp4netns/parent/hostsock"
-	"github.com/slirp4netns-go/slirp4netns/parent/link"
 )
 
 // udpFlow is one host socket: all that one guest address and port sends.
@@ -46,28 +46,44 @@ func (u *UDP) open(key udpKey) (*udpFlow, unix.Errno) {
 	return f, 0
 }
 
-// send sends payload, which is that of the guest's packet p, to host.
-func (f *udpFlow) send(payload []byte, host netip.AddrPort, p link.Packet) unix.Errno {
+// send sends payload, which is that of the guest's packet, to host; in pieces
+// of segSize bytes if that is not 0.
+func (f *udpFlow) send(payload []byte, segSize int, host netip.AddrPort, h hop, packet []byte) unix.Errno {
 	f.life.RLock()
 	defer f.life.RUnlock()
 	if f.closed {
 		return 0 // lost, as datagrams may be
 	}
-	hopOf(p, host.Addr()).apply(f.fd, f.opts, &f.last)
+	h.apply(f.fd, f.opts, &f.last)
 	if host.Port() != DNSPort {
 		f.other.Store(true)
 	}
 	f.fromGuest.Add(uint64(len(payload)))
-	if p.SegSize == 0 || p.SegSize >= len(payload) {
-		return f.sendOne(payload, host, p.Bytes)
+	if segSize == 0 || segSize >= len(payload) {
+		return f.sendOne(payload, host, packet)
 	}
 	var first unix.Errno
-	for len(payload) > 0 {
-		n := min(p.SegSize, len(payload))
-		if errno := f.sendOne(payload[:n], host, p.Bytes); errno != 0 && first == 0 {
+	for b := range slices.Chunk(payload, segSize*hostsock.MaxSegments) {
+		if errno := f.sendSegments(b, segSize, host, packet); errno != 0 && first == 0 {
 			first = errno
 		}
-		payload = payload[n:]
+	}
+	return first
+}
+
+// sendSegments sends up to hostsock.MaxSegments datagrams of size bytes each.
+func (f *udpFlow) sendSegments(b []byte, size int, host netip.AddrPort, packet []byte) (first unix.Errno) {
+	if hostsock.Segments() && len(b) > size {
+		switch errno := hostsock.SendSegments(f.fd, b, size, host, f.cfg.Source.Control(host.Addr())); errno {
+		case 0, unix.EAGAIN:
+			return errno
+		}
+		// Whatever it is, each one will tell.
+	}
+	for b := range slices.Chunk(b, size) {
+		if errno := f.sendOne(b, host, packet); errno != 0 && first == 0 {
+			first = errno
+		}
 	}
 	return first
 }
@@ -106,14 +122,13 @@ func (f *udpFlow) idle() time.Duration {
 }
 
 // receiveOne implements dgramOwner.
-func (f *udpFlow) receiveOne(b []byte) unix.Errno {
-	n, peer, errno := hostsock.RecvFrom(f.fd, b)
+func (f *udpFlow) receiveOne(b *datagram.Burst) unix.Errno {
+	n, peer, errno := hostsock.RecvFrom(f.fd, b.Room())
 	if errno != 0 {
 		return errno
 	}
 	f.toGuest.Add(uint64(n))
-	src := netip.AddrPortFrom(f.cfg.Policy.GuestView(peer.Addr()), peer.Port())
-	f.cfg.Sender.UDP(src, f.guest, b[:n], datagram.Meta{})
+	b.Add(netip.AddrPortFrom(f.cfg.Policy.GuestView(peer.Addr()), peer.Port()), f.guest, n)
 	return 0
 }
 
