@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/slirp4netns-go/slirp4netns/parent"
@@ -39,4 +41,57 @@ func TestParsePublish(t *testing.T) {
 			t.Errorf("%q: %+v, want an error", s, got)
 		}
 	}
+}
+
+// FuzzPublish: what is taken are ports of the host and as many of the guest,
+// none of them beyond 65535, at an address of the right IP version. Written
+// down in full it is read as the same again.
+func FuzzPublish(f *testing.F) {
+	for _, s := range []string{
+		"8080:80", "80", ":80", "127.0.0.1::80", "127.0.0.1:53:5353/udp", "[::1]:8080:80/tcp6", "[fe80::1%lo]:1:2",
+		"[::ffff:127.0.0.1]:1:2", "8000-8099:80-179", "65500-65600:1-101", "0.0.0.0:7000-7000:1/udp4", "1-65535:1-65535",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		p, err := parsePublish(s)
+		if err != nil {
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("%q: an error of several lines: %v", s, err)
+			}
+			return
+		}
+		count := 1
+		if p.End != 0 {
+			count = int(p.End) - int(p.Host.Port()) + 1
+		}
+		a := p.Host.Addr()
+		switch {
+		case p.GuestPort == 0, int(p.GuestPort)+count-1 > 65535:
+			t.Errorf("%q: %d ports of the guest from %d on", s, count, p.GuestPort)
+		case p.End != 0 && (p.Host.Port() == 0 || count < 2):
+			t.Errorf("%q: %d ports from %s on", s, count, p.Host)
+		case !a.IsValid(), a.Is4In6(), strings.HasSuffix(p.Network, "4") && !a.Is4(), strings.HasSuffix(p.Network, "6") && !a.Is6():
+			t.Errorf("%q: address %s for %s", s, a, p.Network)
+		}
+		if again, err := parsePublish(inFull(p)); err != nil || again != p {
+			t.Errorf("%q is %+v, and %q is %+v, %v", s, p, inFull(p), again, err)
+		}
+	})
+}
+
+// inFull is --publish with nothing left out but a port of 0.
+func inFull(p parent.Publish) string {
+	addr, host, guest := p.Host.Addr().String(), "", fmt.Sprint(p.GuestPort)
+	if p.Host.Addr().Is6() {
+		addr = "[" + addr + "]"
+	}
+	if p.Host.Port() != 0 {
+		host = fmt.Sprint(p.Host.Port())
+	}
+	if p.End != 0 {
+		host += fmt.Sprint("-", p.End)
+		guest += fmt.Sprint("-", int(p.GuestPort)+int(p.End-p.Host.Port()))
+	}
+	return addr + ":" + host + ":" + guest + "/" + p.Network
 }

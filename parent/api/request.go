@@ -7,10 +7,14 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"strings"
 )
 
 // invalid is what a request is that is no JSON.
 type invalid struct{}
+
+// errName is a member's name with a NUL in it.
+var errName = errors.New("NUL in a name")
 
 // errDuplicate is an object with two members of one name.
 var errDuplicate = errors.New("duplicate member")
@@ -69,7 +73,9 @@ func value(d *json.Decoder, depth int) (any, error) {
 			if err != nil {
 				return nil, err
 			}
-			name = t.(string)
+			if name = t.(string); strings.ContainsRune(name, 0) {
+				return nil, errName
+			}
 		}
 		v, err := value(d, depth-1)
 		if err != nil {

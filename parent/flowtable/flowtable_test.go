@@ -161,3 +161,39 @@ func TestTableHasRoomForFresh(t *testing.T) {
 		t.Errorf("ended %v, want %v: new flows have more than their share", *gone, want)
 	}
 }
+
+// Flows that were put are counted, and of those that ended only what a full
+// table gave up: not what was idle, replaced, removed or closed, nor what came
+// after the end.
+func TestTableCountsWhatFails(t *testing.T) {
+	tab, c, gone := newTest(3)
+	check := func(when string, total, evicted uint64, ended int) {
+		t.Helper()
+		if got, lost := tab.Total(), tab.Evicted(); got != total || lost != evicted || len(*gone) != ended {
+			t.Errorf("%s: %d flows, %d given up, %d ended; want %d, %d, %d", when, got, lost, len(*gone), total, evicted, ended)
+		}
+	}
+	for i, key := range []string{"a", "b", "c"} {
+		tab.Put(key, i, time.Hour)
+	}
+	check("full", 3, 0, 0)
+	tab.Put("d", 3, time.Minute)
+	tab.Put("e", 4, time.Hour)
+	check("two too many", 5, 2, 2)
+	tab.Put("e", 5, time.Hour)
+	check("one replaced", 6, 2, 3)
+	tab.Remove("c")
+	tab.Remove("c")
+	tab.Remove("never there")
+	check("one removed", 6, 2, 4)
+	c.t = c.t.Add(2 * time.Minute)
+	tab.expire()
+	check("one idle", 6, 2, 5)
+	tab.Close()
+	check("closed", 6, 2, 6)
+	tab.Put("late", 6, time.Hour)
+	check("after the end", 6, 2, 7)
+	if tab.Len() != 0 {
+		t.Errorf("%d flows are left", tab.Len())
+	}
+}

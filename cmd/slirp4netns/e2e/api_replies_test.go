@@ -65,6 +65,31 @@ var apiRequests = []string{
 	"\xef\xbb\xbf{\"execute\":\"list_hostfwd\"}", " \t\v\f\r\n{\"execute\":\"list_hostfwd\"}\n",
 	`{"execute":"list_\u0068ostfwd"}`, `{"execute":"list_hostfwd","x":"\u0000","y":-0,"z":1e3}`,
 	`{"execute":"list_hostfwd","x":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}`,
+	// Numbers as they may be written.
+	`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_addr":"127.0.0.1","host_port":2.8084e4,"guest_port":8e1}}`,
+	`{"execute":"add_hostfwd","arguments":{"proto":"udp","host_addr":"127.0.0.1","host_port":28085.0,"guest_port":80.0}}`,
+	`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_addr":"127.0.0.1","host_port":28086,"guest_port":0.9}}`,
+	`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_addr":"127.0.0.1","host_port":true,"guest_port":80}}`,
+	`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_addr":"127.0.0.1","host_port":[28086],"guest_port":80}}`,
+	`{"execute":"remove_hostfwd","arguments":{"id":5e0}}`,
+	`{"execute":"remove_hostfwd","arguments":{"id":0.5}}`,
+	`{"execute":"remove_hostfwd","arguments":{"id":1e2}}`,
+	`{"execute":"list_hostfwd","x":2e}`, `{"execute":"list_hostfwd","x":-}`,
+	`{"execute":"list_hostfwd","x":1E+2}`, `{"execute":"list_hostfwd","x":00}`, `{"execute":"list_hostfwd","x":-01}`,
+	// Names that would end early in C.
+	`{"execute\u0000":"list_hostfwd"}`, `{"execute":"list_hostfwd","\u0000":1}`, `{"execute":"list_hostfwd","x":{"a\u0000":1}}`,
+	// The same name twice, on every level.
+	`{"execute":"list_hostfwd","arguments":{"id":1,"id":1}}`, `{"execute":"list_hostfwd","arguments":{},"arguments":{}}`,
+	`{"execute":"list_hostfwd","x":[{"a":1,"a":2}]}`, `{"execute":"list_hostfwd","\u0065xecute":"x"}`,
+	`{"execute":"list_hostfwd","arguments.id":1,"arguments":{"id":2}}`,
+	// Depth.
+	`{"execute":"list_hostfwd","x":` + strings.Repeat("[", 2000) + strings.Repeat("]", 2000) + `}`,
+	`{"execute":"list_hostfwd","x":` + strings.Repeat("[", 2030) + strings.Repeat("]", 2030) + `}`,
+	strings.Repeat("[", 4000), strings.Repeat(`{"a":`, 800),
+	// Strings.
+	`{"execute":"list_hostfwd","x":"\ud83d\ude00"}`,
+	`{"execute":"list_hostfwd","x":"\u12"}`, `{"execute":"list_hostfwd","x":"\x"}`, "{\"execute\":\"list_hostfwd\",\"x\":\"\xc3\"}",
+	"{\"execute\":\"list_hostfwd\",\"x\":\"\x7f\"}",
 	// Sizes.
 	`{"execute":"list_hostfwd"` + strings.Repeat(" ", 4095-26) + `}`,
 	`{"execute":"list_hostfwd"` + strings.Repeat(" ", 4096-26) + `}`,
@@ -119,6 +144,32 @@ func likeC(reply string) (string, error) {
 	return reply, nil
 }
 
+// Where ours is on purpose of another opinion than the C program about what JSON
+// is, and what a string is.
+func TestAPIOtherThanC(t *testing.T) {
+	const noJSON = `{"error":{"desc":"bad request: cannot parse JSON"}}`
+	const list = `{"entries":[]}`
+	for _, c := range []struct{ what, request, ours, c string }{
+		{"a number without its end", `{"execute":"list_hostfwd","x":1.}`, noJSON, list},
+		{"half a surrogate pair (read as U+FFFD)", `{"execute":"list_hostfwd","x":"\ud83d"}`, list, noJSON},
+		{"the other half", `{"execute":"list_hostfwd","x":"\ude00"}`, list, noJSON},
+		{"a verb with a NUL", `{"execute":"list_hostfwd\u0000x"}`, `{"error":{"desc":"bad request: unknown execute"}}`, list},
+		{"an address with a NUL", `{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_addr":"127.0.0.1\u0000x","host_port":8000,"guest_port":80}}`,
+			`{"error":{"desc":"bad request: add_hostfwd: bad arguments.host_addr"}}`, `{"error":{"desc":"bad request: add_hostfwd: slirp_add_hostfwd failed"}}`},
+		{"a protocol with a NUL", `{"execute":"add_hostfwd","arguments":{"proto":"tcp\u0000x","host_addr":"127.0.0.1","host_port":8000,"guest_port":80}}`,
+			`{"error":{"desc":"bad request: add_hostfwd: bad arguments.proto"}}`, `{"error":{"desc":"bad request: add_hostfwd: slirp_add_hostfwd failed"}}`},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			controlledByBoth(t, nil, func(t *testing.T, _ *lab.Guest, path string, isC bool) {
+				got, err := likeC(askAPI(t, path, c.request))
+				if want := map[bool]string{false: c.ours, true: c.c}[isC]; got != want || err != nil {
+					t.Errorf("got  %s, %v\nwant %s", got, err, want)
+				}
+			})
+		})
+	}
+}
+
 // What the C program does wrong: a crash, ports beyond 65535, no way to ask for
 // a free port, and no reason for a failure.
 func TestAPIBetterThanC(t *testing.T) {
@@ -129,6 +180,10 @@ func TestAPIBetterThanC(t *testing.T) {
 		`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":-1,"guest_port":80}}`:                           `{"error":{"desc":"bad request: add_hostfwd: bad arguments.host_port"}}`,
 		`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":65536,"guest_port":80}}`:                        `{"error":{"desc":"bad request: add_hostfwd: bad arguments.host_port"}}`,
 		`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":28080,"guest_port":65616}}`:                     `{"error":{"desc":"bad request: add_hostfwd: bad arguments.guest_port"}}`,
+		`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":18446744073709551697,"guest_port":80}}`:         `{"error":{"desc":"bad request: add_hostfwd: bad arguments.host_port"}}`,
+		`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":4294967376,"guest_port":80}}`:                   `{"error":{"desc":"bad request: add_hostfwd: bad arguments.host_port"}}`,
+		`{"execute":"remove_hostfwd","arguments":{"id":4294967297}}`:                                                     `{"error":{"desc":"bad request: remove_hostfwd: bad arguments.id"}}`,
+		`{"execute":"remove_hostfwd","arguments":{"id":18446744073709551617}}`:                                           `{"error":{"desc":"bad request: remove_hostfwd: bad arguments.id"}}`,
 		`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":1e300,"guest_port":80}}`:                        `{"error":{"desc":"bad request: add_hostfwd: bad arguments.host_port"}}`,
 		`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":80,"guest_port":80}}`:                           `{"error":{"desc":"bad request: add_hostfwd: slirp_add_hostfwd failed","cause":"bind 0.0.0.0:80: permission denied: it takes CAP_NET_BIND_SERVICE or a lower net.ipv4.ip_unprivileged_port_start"}}`,
 		`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_addr":"127.0.0.1","host_port":8000,"guest_port":80}}`: `{"error":{"desc":"bad request: add_hostfwd: slirp_add_hostfwd failed","cause":"bind 127.0.0.1:8000: address already in use"}}`,

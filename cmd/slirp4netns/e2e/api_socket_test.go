@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,6 +40,57 @@ func TestAPISocketIsRemoved(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// The socket's file is gone, too, when what comes after its making fails: the
+// child, the device, a forward.
+func TestAPISocketIsRemovedAfterFailure(t *testing.T) {
+	g := lab.NewGuest(t, lab.GuestOptions{})
+	taken := lab.NewGuest(t, lab.GuestOptions{})
+	taken.Slirp(t, "-c")
+	for _, options := range lockedUp {
+		for name, c := range map[string]struct {
+			g       *lab.Guest
+			message string
+			args    []string
+		}{
+			"a forward":            {g, "--publish: bind 127.0.0.1:8000: Address already in use", []string{"-p", "127.0.0.1:28080:80", "-p", "127.0.0.1:8000:80"}},
+			"a forward's port":     {g, "--publish: bind 127.0.0.1:79: permission denied", []string{"-p", "127.0.0.1:79:80"}},
+			"the device's name":    {taken, "tap0", nil},
+			"the outgoing address": {g, "192.0.2.99", []string{"--outbound-addr=192.0.2.99"}},
+			"the Ethernet address": {g, "MAC", []string{"--macaddress=ff:ff:ff:ff:ff:ff"}},
+		} {
+			t.Run(strings.Join(append(options[:len(options):len(options)], name), " "), func(t *testing.T) {
+				path := socketPath(t, user)
+				made := watchFor(t, path)
+				refused(t, c.g, c.message, slices.Concat([]string{"-c", "--api-socket=" + path}, options, c.args)...)
+				if !gone(path) {
+					t.Error("the socket is left behind")
+				}
+				if !made() {
+					t.Error("it was never there: this shows nothing")
+				}
+			})
+		}
+	}
+}
+
+// watchFor tells, when it is asked, whether a file was ever made.
+func watchFor(t *testing.T, path string) (made func() bool) {
+	t.Helper()
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if _, err := unix.InotifyAddWatch(fd, filepath.Dir(path), unix.IN_CREATE|unix.IN_MOVED_TO); err != nil {
+		t.Fatal(err)
+	}
+	return func() bool {
+		b := make([]byte, 4096)
+		n, _ := unix.Read(fd, b)
+		return n > 0 && strings.Contains(string(b[:n]), filepath.Base(path))
 	}
 }
 
