@@ -30,7 +30,11 @@ func TestAPISocketIsRemoved(t *testing.T) {
 		}
 		for name, end := range ends {
 			t.Run(strings.Join(append(options, name), " "), func(t *testing.T) {
-				g, s, path := controlled(t, options...)
+				g := lab.NewGuest(t, lab.GuestOptions{})
+				path := socketPath(t, g.UID)
+				args := slices.Concat([]string{"-c", "--api-socket=" + path}, options, []string{fmt.Sprint(g.PID), "tap0"})
+				// Who gives an exit-fd outlives the namespace.
+				s := lab.StartSlirp(t, lab.SlirpOptions{UID: g.UID, Args: args, NoExitFD: name == "the namespace's end"})
 				if got := askAPI(t, path, `{"execute":"list_hostfwd"}`); got != `{"entries":[],"return":{"entries":[]}}` {
 					t.Errorf("reply %s", got)
 				}
