@@ -28,10 +28,12 @@ func (n *namespaces) close() {
 // process of ours it is not needed, and where it is, joining the network
 // namespace fails, and says so.
 func openNamespaces(t Target) (n namespaces, err error) {
-	var user string
+	user := t.UserNS
 	switch t.Kind {
 	case TargetPID:
-		user = fmt.Sprintf("/proc/%d/ns/user", t.PID)
+		if user == "" {
+			user = fmt.Sprintf("/proc/%d/ns/user", t.PID)
+		}
 		n.net, err = openFile(fmt.Sprintf("/proc/%d/ns/net", t.PID))
 	case TargetPath:
 		n.net, err = openFile(t.Path)
@@ -41,23 +43,49 @@ func openNamespaces(t Target) (n namespaces, err error) {
 	if err != nil {
 		return n, err
 	}
-	if t.UserNS != "" {
-		user = t.UserNS
-	}
 	if user != "" {
 		n.user, err = openFile(user)
-	} else {
-		n.user, err = owner(n.net)
 	}
 	if err != nil && t.UserNS != "" {
 		n.net.Close()
 		return n, err
 	}
-	if err != nil || isOurUserNS(n.user) {
+	n.preferOwner()
+	if n.user != nil && isOurUserNS(n.user) {
 		n.user.Close()
 		n.user = nil
 	}
 	return n, nil
+}
+
+// preferOwner takes the user namespace that the network namespace belongs to in
+// place of one that has no power over it, in which joining could only fail.
+// bubblewrap leaves its programs in such a one, below that of the network.
+func (n *namespaces) preferOwner() {
+	o, err := owner(n.net)
+	if err != nil {
+		return // it is above ours
+	}
+	if n.user != nil && governs(n.user, o) {
+		o.Close()
+		return
+	}
+	n.user.Close()
+	n.user = o
+}
+
+// governs tells whether user is the user namespace ns or one that ns is below.
+func governs(user, ns *os.File) bool {
+	if sameFile(user, ns) {
+		return true
+	}
+	fd, err := unix.IoctlRetInt(int(ns.Fd()), unix.NS_GET_PARENT)
+	if err != nil {
+		return false // the next one is above ours
+	}
+	above := os.NewFile(uintptr(fd), "user namespace above "+ns.Name())
+	defer above.Close()
+	return governs(user, above)
 }
 
 // owner opens the user namespace that a namespace belongs to: ioctl_ns(2).
@@ -72,12 +100,21 @@ func owner(ns *os.File) (*os.File, error) {
 // isOurUserNS tells whether ns is the user namespace that we are in, which
 // nobody can join once more.
 func isOurUserNS(ns *os.File) bool {
-	ours, err := os.Stat("/proc/self/ns/user")
+	ours, err := os.Open("/proc/self/ns/user")
 	if err != nil {
 		return false
 	}
-	theirs, err := ns.Stat()
-	return err == nil && os.SameFile(ours, theirs)
+	defer ours.Close()
+	return sameFile(ours, ns)
+}
+
+func sameFile(a, b *os.File) bool {
+	ai, err := a.Stat()
+	if err != nil {
+		return false
+	}
+	bi, err := b.Stat()
+	return err == nil && os.SameFile(ai, bi)
 }
 
 // openFile is os.Open with the C program's error: path, colon, strerror(3).
