@@ -40,6 +40,9 @@ type Outbound struct {
 	Interface string     // set when the option named an interface
 }
 
+// onInterface tells whether it means one interface: a link-local address does.
+func (o Outbound) onInterface() bool { return o.Interface != "" || o.Addr.IsLinkLocalUnicast() }
+
 // Publish is --publish: a port of the host, or a range, that leads to the guest.
 type Publish struct {
 	Network   string         // tcp, tcp4, tcp6, udp, udp4 or udp6

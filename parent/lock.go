@@ -38,7 +38,15 @@ func (p *process) lock() error {
 		warn(fmt.Errorf("WARNING: --enable-seccomp: there are no rules for %s, continuing without it", runtime.GOARCH))
 		return nil
 	}
-	rules := seccomp.Rules(seccomp.Options{PID: os.Getpid(), Directories: p.socketDirectories()})
+	has, err := sandbox.Permitted()
+	if err != nil {
+		return err
+	}
+	rules := seccomp.Rules(seccomp.Options{
+		PID: os.Getpid(), Directories: p.socketDirectories(),
+		RawSockets:        has&sandbox.NewSet(unix.CAP_NET_RAW) != 0,
+		OutboundInterface: p.cfg.Outbound4.onInterface() || p.cfg.Outbound6.onInterface(),
+	})
 	if err := seccomp.Install(rules, p.cfg.SeccompAction); err != nil {
 		return &lockError{err, "enable_seccomp"}
 	}

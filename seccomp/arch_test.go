@@ -38,9 +38,9 @@ func TestInterpretedEverywhere(t *testing.T) {
 			binary := filepath.Join(t.TempDir(), "test")
 			goTool(t, a, "test", "-c", "-o", binary, ".")
 			cmd := exec.Command(emulator(t, a), binary, "-test.v",
-				"-test.run", "^Test(DangerousCallsAreDenied|AllowedCalls|Actions|Directory|Rules|NoNumberIsIdle|OneBitMatters|Program|AssembleErrors)$")
+				"-test.run", "^Test(DangerousCallsAreDenied|AllowedCalls|Actions|Directory|Optional|Rules|NoNumberIsIdle|OneBitMatters|Program|AssembleErrors)$")
 			out, ws := end(t, cmd)
-			if ws != 0 || strings.Count(out, "--- PASS") != 9 {
+			if ws != 0 || strings.Count(out, "--- PASS") != 10 {
 				t.Errorf("wait status %#x\n%s", ws, out)
 			}
 		})

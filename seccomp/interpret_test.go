@@ -182,3 +182,20 @@ func TestDirectory(t *testing.T) {
 		}
 	}
 }
+
+// TestOptional: what only some processes need is denied to all others.
+func TestOptional(t *testing.T) {
+	filter := []uintptr{7, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER}
+	device, index := []uintptr{7, unix.SOL_SOCKET, unix.SO_BINDTODEVICE}, []uintptr{7, unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX}
+	for _, o := range []Options{{}, {RawSockets: true}, {OutboundInterface: true}} {
+		m := interpret(t, o, Kill)
+		for _, c := range []struct {
+			args []uintptr
+			want bool
+		}{{filter, o.RawSockets}, {device, o.OutboundInterface}, {index, o.OutboundInterface}} {
+			if got := m.call("setsockopt", c.args...) == allow; got != c.want {
+				t.Errorf("%+v: setsockopt(%d, %d): %t, want %t", o, c.args[1], c.args[2], got, c.want)
+			}
+		}
+	}
+}

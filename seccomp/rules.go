@@ -13,12 +13,17 @@ type Options struct {
 	// Directories are the descriptors by which the files of sockets are removed
 	// at the end; unix.AT_FDCWD: by their paths, outside of a sandbox.
 	Directories []int
+	// RawSockets tells that there may be some, for pings (CAP_NET_RAW): each
+	// has a filter that lets in its own replies only.
+	RawSockets bool
+	// OutboundInterface tells that sockets are bound to one (--outbound-addr).
+	OutboundInterface bool
 }
 
 // Rules are all rules, for all architectures. Those of calls that are made for
 // each packet come first.
 func Rules(o Options) []Rule {
-	return slices.Concat(traffic(o), sockets(), files(o), runtimeCalls(o))
+	return slices.Concat(traffic(o), sockets(o), files(o), runtimeCalls(o))
 }
 
 // traffic is what is done for each packet.
@@ -49,7 +54,7 @@ func traffic(o Options) []Rule {
 }
 
 // sockets is what is done for each flow.
-func sockets() []Rule {
+func sockets(o Options) []Rule {
 	return []Rule{
 		{Call: "socket", When: socketKinds(), Why: "one for each flow, for each forwarded port, and for questions about interfaces"},
 		{Call: "socketpair", When: []Condition{when("AF_UNIX, SOCK_STREAM", is(0, unix.AF_UNIX), Arg{1, 0xf, unix.SOCK_STREAM})},
@@ -62,11 +67,7 @@ func sockets() []Rule {
 		{Call: "getsockname", Why: "the address that a socket was given"},
 		{Call: "getpeername", Why: "the address of a client"},
 		{Call: "getsockopt", Why: "the error of a connect"},
-		{Call: "setsockopt", When: either(1,
-			value{"SOL_SOCKET", unix.SOL_SOCKET}, value{"IPPROTO_IP", unix.IPPROTO_IP},
-			value{"IPPROTO_TCP", unix.IPPROTO_TCP}, value{"IPPROTO_UDP", unix.IPPROTO_UDP},
-			value{"IPPROTO_IPV6", unix.IPPROTO_IPV6}, value{"IPPROTO_ICMPV6", unix.IPPROTO_ICMPV6}),
-			Why: "TTL, error queues, keepalive and the like"},
+		{Call: "setsockopt", When: options(o), Why: "TTL, error queues, keepalive and the like"},
 		{Call: "fcntl", When: fcntls(), Why: "non-blocking mode; a descriptor for the net package"},
 		{Call: "fcntl64", When: fcntls(), Only: []string{"arm"}, Why: "as fcntl"},
 		{Call: "socketcall", Only: []string{"s390x"},

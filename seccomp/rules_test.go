@@ -10,10 +10,13 @@ import (
 
 var architectures = []string{"amd64", "arm64", "arm", "riscv64", "ppc64le", "s390x"}
 
+// everything is the longest filter that there is.
+var everything = Options{PID: testPID, Directories: []int{9, 10}, RawSockets: true, OutboundInterface: true}
+
 // TestRules: each call has one rule on each architecture, and a reason.
 func TestRules(t *testing.T) {
 	seen := make(map[[2]string]bool)
-	for _, r := range Rules(Options{PID: testPID, Directories: []int{9}}) {
+	for _, r := range Rules(everything) {
 		if r.Why == "" {
 			t.Errorf("%s: no reason", r.Call)
 		}
@@ -43,7 +46,7 @@ func TestRules(t *testing.T) {
 // TestNoNumberIsIdle: a number that no rule uses is one too many.
 func TestNoNumberIsIdle(t *testing.T) {
 	used := make(map[string]bool)
-	for _, r := range Rules(Options{PID: testPID, Directories: []int{9}}) {
+	for _, r := range Rules(everything) {
 		if r.on(arch) {
 			used[r.Call] = true
 		}
@@ -58,8 +61,8 @@ func TestNoNumberIsIdle(t *testing.T) {
 // TestOneBitMatters changes, in a call that is allowed, each bit of each
 // argument that a condition looks at. No other condition may hold by chance.
 func TestOneBitMatters(t *testing.T) {
-	m := interpret(t, Options{PID: testPID, Directories: []int{9}}, Kill)
-	for _, r := range Rules(Options{PID: testPID, Directories: []int{9}}) {
+	m := interpret(t, everything, Kill)
+	for _, r := range Rules(everything) {
 		if !r.on(arch) {
 			continue
 		}
@@ -103,7 +106,7 @@ func holdsAny(r *Rule, args [6]uintptr) bool {
 // TestProgram: the kernel takes 4096 instructions (BPF_MAXINSNS), and what is
 // done for each packet is decided early.
 func TestProgram(t *testing.T) {
-	program, err := Assemble(Rules(Options{PID: testPID, Directories: []int{9}}), Kill)
+	program, err := Assemble(Rules(everything), Kill)
 	if err != nil {
 		t.Fatal(err)
 	}

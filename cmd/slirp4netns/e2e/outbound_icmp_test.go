@@ -283,6 +283,21 @@ func TestPingRaw(t *testing.T) {
 	}
 }
 
+// TestPingRawFiltered is root's ping with the filter and without the sandbox:
+// CAP_NET_RAW is still there, and raw sockets are allowed their filter.
+func TestPingRawFiltered(t *testing.T) {
+	lab.Host.Sysctl(t, "net.ipv4.ping_group_range", "1 0")
+	g := lab.NewGuest(t, lab.GuestOptions{Root: true, Kind: lab.NoUserNS})
+	g.Slirp(t, "-c", "--enable-seccomp")
+	want := "reply ttl=63"
+	if lab.Locked() {
+		want = "10.0.2.2: Packet filtered"
+	}
+	if got := pingSays(t, g, "198.51.100.2"); got != want {
+		t.Errorf("the guest sees %q, want %q", got, want)
+	}
+}
+
 // Only echo requests go anywhere: errors, replies and other queries of the
 // guest do not leave it, nor do they get an answer.
 func TestICMPOtherTypes(t *testing.T) {

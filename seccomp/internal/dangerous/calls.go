@@ -15,7 +15,7 @@ const (
 
 // All are all that the architecture has.
 func All() []Call {
-	return slices.Concat(programs, processes, namespaces, files(), sockets, memory(), kernel, own)
+	return slices.Concat(programs, processes, namespaces, files(), sockets, options(), memory(), kernel, own)
 }
 
 // Calls that make programs and processes, or reach into other ones.
@@ -156,9 +156,50 @@ var sockets = []Call{
 	{"socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP)", unix.SYS_SOCKET, args(unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_MPTCP)},
 	{"socketpair(AF_UNIX, SOCK_DGRAM)", unix.SYS_SOCKETPAIR, args(unix.AF_UNIX, unix.SOCK_DGRAM, 0, nowhere)},
 	{"socketpair(AF_TIPC)", unix.SYS_SOCKETPAIR, args(unix.AF_TIPC, unix.SOCK_STREAM, 0, nowhere)},
-	{"setsockopt(SOL_NETLINK)", unix.SYS_SETSOCKOPT, args(0, unix.SOL_NETLINK, 99, nowhere, 4)},
-	{"setsockopt(SOL_PACKET)", unix.SYS_SETSOCKOPT, args(0, unix.SOL_PACKET, 99, nowhere, 4)},
-	{"setsockopt(IPPROTO_RAW)", unix.SYS_SETSOCKOPT, args(0, unix.IPPROTO_RAW, 99, nowhere, 4)},
+}
+
+// options are those of sockets that let in programs of their own, reach other
+// interfaces or protocols, or change what addresses one may have. A filter is
+// dangerous where there are no raw sockets, an interface without
+// --outbound-addr.
+func options() (all []Call) {
+	set := func(name string, level, option int) {
+		all = append(all, Call{"setsockopt(" + name + ")", unix.SYS_SETSOCKOPT, args(0, uintptr(level), uintptr(option), nowhere, 4)})
+	}
+	set("SOL_NETLINK", unix.SOL_NETLINK, 99)
+	set("SOL_PACKET", unix.SOL_PACKET, 99)
+	set("IPPROTO_RAW", unix.IPPROTO_RAW, 99)
+	set("SO_ATTACH_FILTER", unix.SOL_SOCKET, unix.SO_ATTACH_FILTER)
+	set("SO_ATTACH_BPF", unix.SOL_SOCKET, unix.SO_ATTACH_BPF)
+	set("SO_ATTACH_REUSEPORT_CBPF", unix.SOL_SOCKET, unix.SO_ATTACH_REUSEPORT_CBPF)
+	set("SO_ATTACH_REUSEPORT_EBPF", unix.SOL_SOCKET, unix.SO_ATTACH_REUSEPORT_EBPF)
+	set("SO_LOCK_FILTER", unix.SOL_SOCKET, unix.SO_LOCK_FILTER)
+	set("SO_BINDTODEVICE", unix.SOL_SOCKET, unix.SO_BINDTODEVICE)
+	set("SO_BINDTOIFINDEX", unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX)
+	set("SO_REUSEPORT", unix.SOL_SOCKET, unix.SO_REUSEPORT)
+	set("SO_MARK", unix.SOL_SOCKET, unix.SO_MARK)
+	set("SO_PRIORITY", unix.SOL_SOCKET, unix.SO_PRIORITY)
+	set("SO_DEBUG", unix.SOL_SOCKET, unix.SO_DEBUG)
+	set("SO_SNDBUFFORCE", unix.SOL_SOCKET, unix.SO_SNDBUFFORCE)
+	set("SO_ZEROCOPY", unix.SOL_SOCKET, unix.SO_ZEROCOPY)
+	set("IP_HDRINCL", unix.IPPROTO_IP, unix.IP_HDRINCL)
+	set("IP_OPTIONS", unix.IPPROTO_IP, unix.IP_OPTIONS)
+	set("IP_TRANSPARENT", unix.IPPROTO_IP, unix.IP_TRANSPARENT)
+	set("IP_FREEBIND", unix.IPPROTO_IP, unix.IP_FREEBIND)
+	set("IP_ADD_MEMBERSHIP", unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP)
+	set("IP_MSFILTER", unix.IPPROTO_IP, unix.IP_MSFILTER)
+	set("iptables", unix.IPPROTO_IP, 64) // IPT_SO_SET_REPLACE
+	set("IPV6_HDRINCL", unix.IPPROTO_IPV6, unix.IPV6_HDRINCL)
+	set("IPV6_RTHDR", unix.IPPROTO_IPV6, unix.IPV6_RTHDR)
+	set("IPV6_TRANSPARENT", unix.IPPROTO_IPV6, unix.IPV6_TRANSPARENT)
+	set("IPV6_JOIN_GROUP", unix.IPPROTO_IPV6, unix.IPV6_JOIN_GROUP)
+	set("ip6tables", unix.IPPROTO_IPV6, 64) // IP6T_SO_SET_REPLACE
+	set("TCP_ULP", unix.IPPROTO_TCP, unix.TCP_ULP)
+	set("TCP_REPAIR", unix.IPPROTO_TCP, unix.TCP_REPAIR)
+	set("TCP_CONGESTION", unix.IPPROTO_TCP, unix.TCP_CONGESTION)
+	set("TCP_MD5SIG", unix.IPPROTO_TCP, unix.TCP_MD5SIG)
+	set("UDP_ENCAP", unix.IPPROTO_UDP, unix.UDP_ENCAP)
+	return all
 }
 
 // memory are calls that make code of data.

@@ -20,7 +20,9 @@ the process, or fails with EPERM, or is logged (` + "`--seccomp-action`" + `). C
 another architecture, i386 and x32 on amd64 among them, are not allowed.
 
 Where a column names values, one of them must be met. The table is for a
-process with a control socket.
+process with a control socket, CAP_NET_RAW (root without --enable-sandbox) and
+an interface or a link-local address as --outbound-addr; without them ` + "`unlinkat`" + `, SO_ATTACH_FILTER,
+SO_BINDTODEVICE and SO_BINDTOIFINDEX are not allowed either.
 
 | call | allowed for | on | why |
 |---|---|---|---|
@@ -29,7 +31,7 @@ process with a control socket.
 func main() {
 	var b strings.Builder
 	b.WriteString(head)
-	for _, r := range seccomp.Rules(seccomp.Options{PID: 1, Directories: []int{3}}) {
+	for _, r := range seccomp.Rules(seccomp.Options{PID: 1, Directories: []int{3}, RawSockets: true, OutboundInterface: true}) {
 		var when []string
 		for _, c := range r.When {
 			when = append(when, c.Text)
