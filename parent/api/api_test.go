@@ -66,9 +66,23 @@ func (t *table) Forwards() []Forward {
 }
 
 func (t *table) DefaultGuest() netip.Addr { return netip.MustParseAddr("10.0.2.100") }
-func (t *table) Info() Info               { return Info{Version: "1.2.3"} }
-func (t *table) Stats() Stats             { return Stats{} }
-func (t *table) Flows() []Flow            { return nil }
+func (t *table) Info() Info {
+	return Info{Version: "1.2.3", Offloads: []string{}, Features: []string{}}
+}
+func (t *table) Stats() Stats  { return emptyStats() }
+func (t *table) Flows() []Flow { return nil }
+
+// emptyStats have all reasons for which packets are dropped.
+func emptyStats() Stats {
+	s := Stats{Drops: make(map[string]uint64)}
+	for _, reason := range []string{
+		"malformed", "bad_checksum", "unsupported", "ttl_expired", "host_loopback_disabled", "dns_disabled", "nameserver_not_dns",
+		"bad_destination", "tcp_full", "udp_evicted", "tap_full", "forward_udp_evicted", "forward_udp_no_port",
+	} {
+		s.Drops[reason] = 0
+	}
+	return s
+}
 
 // maxClients of a Server in tests.
 const maxClients = 16
@@ -319,12 +333,15 @@ func FuzzAnswer(f *testing.F) {
 	for _, s := range seeds {
 		f.Add([]byte(s))
 	}
-	s := NewServer(new(table), io.Discard, maxClients)
+	s, schema := NewServer(new(table), io.Discard, maxClients), loadSchema(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		v, _ := parse(b)
 		reply := s.answer(b, v)
 		if !json.Valid(reply) || bytes.IndexByte(reply, '\n') >= 0 {
 			t.Errorf("reply %q", reply)
+		}
+		if err := schema.Reply("", string(reply)); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -100,6 +100,7 @@ var apiRequests = []string{
 // from "return" in the list.
 func TestAPIReplies(t *testing.T) {
 	c, ours := apiReplies(t, lab.Reference), apiReplies(t, "")
+	schema := apiSchema(t)
 	for i, request := range apiRequests {
 		if len(request) > 200 {
 			request = request[:200] + "…"
@@ -107,6 +108,9 @@ func TestAPIReplies(t *testing.T) {
 		got, err := likeC(ours[i])
 		if err != nil {
 			t.Errorf("%s\nreply %s: %v", request, ours[i], err)
+		}
+		if err := schema.Reply("", ours[i]); err != nil {
+			t.Errorf("%s: %v", request, err)
 		}
 		if got != c[i] {
 			t.Errorf("%s\ngot  %s\nwant %s", request, got, c[i])
