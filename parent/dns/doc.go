@@ -32,7 +32,8 @@
 // Where names are answered here the SYN is answered at once.
 //
 // resolv.conf(5) is followed as it changes: by path, never by an open file, so
-// that renames and other mounts are seen.
+// that renames and other mounts are seen. Queries that wait, and connections
+// that are being made, begin anew with the resolvers that there are then.
 //
 // Who calls it: dataplane; outbound through functions that it is given. What
 // it must not do: cache or rewrite; keep what is not bounded.

@@ -15,6 +15,7 @@ type query struct {
 	flow  *flow
 	id    uint16
 	msg   []byte           // as it came; nil: too large to be kept
+	list  []netip.AddrPort // what order was made of
 	order []netip.AddrPort // the resolvers, in the order in which they are asked
 	next  int              // index in order of the next one
 	asked uint32           // by index in order: those that may still answer
@@ -29,11 +30,12 @@ type query struct {
 }
 
 // startLocked makes a new query, or one that the guest has sent again, begin
-// with the first resolver. msg is not kept.
-func (r *Relay) startLocked(q *query, order []netip.AddrPort, probe netip.AddrPort, msg []byte, now time.Time) {
+// with the first resolver of a list. msg is not kept.
+func (r *Relay) startLocked(q *query, list []netip.AddrPort, msg []byte, now time.Time) {
+	order, probe := r.health.order(list, now)
 	q.unlist()
 	kept := q.msg[:0]
-	q.msg, q.order, q.next, q.asked, q.answer = msg, order, 0, 0, nil
+	q.msg, q.list, q.order, q.next, q.asked, q.answer = msg, list, order, 0, 0, nil
 	if probe.IsValid() {
 		r.sendLocked(q, probe)
 	}
@@ -107,6 +109,29 @@ func (r *Relay) waitLocked(q *query, now time.Time) {
 		return
 	}
 	r.armLocked(q.deadline)
+	r.armLocked(now.Add(recheck))
+}
+
+// followLocked makes queries that wait begin anew if servers are others than
+// theirs: resolv.conf has changed, and who was asked may be out of reach. An
+// answer from there still counts. A query that was not kept stays as it is.
+func (r *Relay) followLocked(servers []netip.AddrPort, now time.Time) {
+	if len(servers) == 0 {
+		return
+	}
+	var others []*query
+	for _, queue := range []*list.List{r.waiting, r.last} {
+		for el := queue.Front(); el != nil; el = el.Next() {
+			if q := el.Value.(*query); q.msg != nil && !same(q.list, servers) {
+				others = append(others, q)
+			}
+		}
+	}
+	for _, q := range others {
+		if q.queue != nil { // it has not had to make room
+			r.startLocked(q, servers, q.msg, now)
+		}
+	}
 }
 
 // concludeLocked ends a query that nobody will answer any more.

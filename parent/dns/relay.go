@@ -119,9 +119,8 @@ func (r *Relay) Query(guest, via netip.AddrPort, msg []byte) {
 		return
 	}
 	now := r.now()
-	order, probe := r.health.order(resolvers, now)
 	q := r.queryLocked(endpoints{guest, via}, messageID(msg))
-	r.startLocked(q, order, probe, msg, now)
+	r.startLocked(q, resolvers, msg, now)
 }
 
 // Len is the number of sockets.

@@ -11,8 +11,9 @@ import (
 )
 
 // recheck is how often resolv.conf is looked at, at most. It is looked at only
-// when there is a query. A change takes effect within a second.
-const recheck = 500 * time.Millisecond
+// while there are queries. A change takes effect within twice that time, also
+// for queries that wait.
+const recheck = 250 * time.Millisecond
 
 // maxResolvers bounds the resolvers. The C library reads three of a file.
 const maxResolvers = 16

@@ -144,9 +144,53 @@ func (s *Streams) Close() {
 }
 
 // dial connects to the first resolver that accepts. It fails with the last
-// one's errno.
+// one's errno. When resolv.conf changes meanwhile it begins anew.
 func (s *Streams) dial(ctx context.Context) (net.Conn, unix.Errno) {
-	list := s.cfg.Resolvers.List()
+	for {
+		list := s.cfg.Resolvers.List()
+		inner, cancel := context.WithCancel(ctx)
+		unwatch := s.watch(list, cancel)
+		c, errno := s.dialList(inner, list)
+		changed := unwatch()
+		cancel()
+		if errno == 0 || !changed || ctx.Err() != nil {
+			return c, errno
+		}
+	}
+}
+
+// watch calls changed when list is not the resolvers' any more. What it returns
+// ends that, and tells whether it was called.
+func (s *Streams) watch(list []netip.AddrPort, changed func()) (stop func() bool) {
+	var mu sync.Mutex
+	var timer *time.Timer // guarded by mu; nil: stopped
+	other := false        // guarded by mu
+	mu.Lock()
+	defer mu.Unlock()
+	timer = time.AfterFunc(recheck, func() {
+		now := s.cfg.Resolvers.List()
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case timer == nil:
+		case len(now) == 0 || same(list, now):
+			timer.Reset(recheck)
+		default:
+			other = true
+			changed()
+		}
+	})
+	return func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		timer.Stop()
+		timer = nil
+		return other
+	}
+}
+
+// dialList connects to the first resolver of a list that accepts.
+func (s *Streams) dialList(ctx context.Context, list []netip.AddrPort) (net.Conn, unix.Errno) {
 	order, probe := s.health.order(list, time.Now())
 	if probe.IsValid() {
 		go func() { // nobody waits to learn whether it is back

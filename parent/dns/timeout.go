@@ -21,6 +21,7 @@ func (r *Relay) armLocked(at time.Time) {
 
 // tick does what is due. A relay without a query has nothing to wake up for.
 func (r *Relay) tick() {
+	servers := r.cfg.Resolvers.List()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
@@ -28,6 +29,7 @@ func (r *Relay) tick() {
 	}
 	r.wake = time.Time{}
 	now := r.now()
+	r.followLocked(servers, now)
 	for q := r.dueLocked(r.waiting, now); q != nil; q = r.dueLocked(r.waiting, now) {
 		if q.next == len(q.order) {
 			r.concludeLocked(q)
@@ -54,6 +56,7 @@ func (r *Relay) tick() {
 	for _, l := range []*list.List{r.waiting, r.last} {
 		if el := l.Front(); el != nil {
 			r.armLocked(el.Value.(*query).deadline)
+			r.armLocked(now.Add(recheck))
 		}
 	}
 }

@@ -4,10 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -135,64 +132,4 @@ func TestDNSWithoutNameservers(t *testing.T) {
 			t.Errorf("%s: %s after %v, %v", network, got, took, err)
 		}
 	}
-}
-
-// resolv.conf may be written to, replaced, or become a link: a second later
-// its resolvers are asked.
-func TestDNSFollowsResolvConf(t *testing.T) {
-	for _, args := range [][]string{{"-c"}, {"-c", "--enable-sandbox", "--enable-seccomp"}} {
-		t.Run(strings.Join(args, " "), func(t *testing.T) { followResolvConf(t, args...) })
-	}
-}
-
-func followResolvConf(t *testing.T, args ...string) {
-	conf := hostEtc(t, "127.0.0.101")
-	for i := range 5 {
-		hostDNS(t, "127.0.0.10"+strconv.Itoa(1+i)+":53", "192.0.2."+strconv.Itoa(1+i))
-	}
-	g := lab.NewGuest(t, lab.GuestOptions{})
-	g.Slirp(t, args...)
-	want := func(what, addr string) {
-		t.Helper()
-		got, _, err := queryA(g, "udp4", "any.test", 5*time.Second)
-		for start := time.Now(); (err != nil || got != addr) && time.Since(start) < time.Second; {
-			time.Sleep(50 * time.Millisecond)
-			got, _, err = queryA(g, "udp4", "any.test", 5*time.Second)
-		}
-		if err != nil || got != addr {
-			t.Errorf("%s: after a second %s, %v, want %s", what, got, err, addr)
-		}
-		if got, _, err := queryA(g, "tcp4", "any.test", 5*time.Second); err != nil || got != addr {
-			t.Errorf("%s, TCP: %s, %v, want %s", what, got, err, addr)
-		}
-	}
-	write := func(path, server string) {
-		t.Helper()
-		if err := os.WriteFile(path, []byte(nameservers(server)), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	try := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	want("at first", "192.0.2.1")
-	write(conf, "127.0.0.102")
-	want("written to", "192.0.2.2")
-	write(conf+".new", "127.0.0.103")
-	try(os.Rename(conf+".new", conf))
-	want("renamed", "192.0.2.3")
-
-	dir := filepath.Dir(conf)
-	write(filepath.Join(dir, "other"), "127.0.0.104")
-	try(os.Symlink("other", filepath.Join(dir, "link")))
-	try(os.Symlink("link", filepath.Join(dir, "chain")))
-	try(os.Rename(filepath.Join(dir, "chain"), conf))
-	want("a link to a link", "192.0.2.4")
-	write(filepath.Join(dir, "third"), "127.0.0.105")
-	try(os.Symlink("third", filepath.Join(dir, "newlink")))
-	try(os.Rename(filepath.Join(dir, "newlink"), filepath.Join(dir, "link")))
-	want("another link in between", "192.0.2.5")
 }
