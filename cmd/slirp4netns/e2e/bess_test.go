@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -89,6 +91,22 @@ func TestBESSSpoofing(t *testing.T) {
 	thief.mac = gatewayMAC
 	thief.send(thief.ethernet(everybody, 0x1234, []byte("I am the gateway")))
 	thief.mac = real
+	router, everybody6, thief6 := netip.MustParseAddr("fe80::2"), netip.MustParseAddr("ff02::1"), netip.MustParseAddr("fe80::bad")
+	forge := func(to [6]byte, packet []byte) { thief.send(thief.ethernet(to, protoIPv6, packet)) }
+	forgeUDP := func(src netip.Addr, from, to uint16) {
+		d := udp6(netip.AddrPortFrom(src, from), netip.AddrPortFrom(everybody6, to), nil)
+		forge(victim.mac, packet6(unix.IPPROTO_UDP, usualHops, src, everybody6, d))
+	}
+	for _, addr := range []string{"fe80::2", "fe80::3", "fd00::2", "fd00::3"} {
+		a := netip.MustParseAddr(addr)
+		forge(allNodesMAC, neighbour6(neighbourAdvert, thief6, everybody6, a, thief.mac))
+		forge(allNodesMAC, neighbour6(neighbourSolicit, a, everybody6, thief6, thief.mac))
+		forgeUDP(a, 53, 53)
+	}
+	forge(allNodesMAC, packet6(unix.IPPROTO_ICMPV6, neighbourHops, thief6, everybody6,
+		icmp6(routerAdvertisement, 0, thief6, everybody6, make([]byte, 12))))
+	forge(allNodesMAC, neighbour6(redirect, thief6, everybody6, router, thief.mac))
+	forgeUDP(thief6, 547, 546) // DHCPv6
 	const hello = "hello, neighbour"
 	thief.send(thief.ethernet(victim.mac, 0x1234, []byte(hello)))
 	victim.want("frame from the neighbour", func(f []byte) bool {
@@ -98,52 +116,106 @@ func TestBESSSpoofing(t *testing.T) {
 		return string(f[14:]) == hello
 	})
 	victim.handshake("10.0.2.2", lab.HostHTTPPort)
+	for _, addr := range []string{"fe80::2", "fd00::3"} {
+		if mac := victim.resolve6(addr); mac != routerMAC {
+			t.Errorf("%s is %x, want %x", addr, mac, routerMAC)
+		}
+	}
 }
 
 // TestBESSReady is not ready before there is a peer, and ends when its caller
 // does, before and after.
 func TestBESSReady(t *testing.T) {
 	for name, args := range withAndWithoutLocks {
-		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(lab.TempDir(t, user), "bess.sock")
-			ready, readyW, err := os.Pipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer ready.Close()
-			exitR, exit, err := os.Pipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer exit.Close()
-			cmd := lab.Command(t.Context(), user, lab.Binary, append(args[:len(args):len(args)], "-r", "3", "-e", "4", "--target-type=bess", path)...)
-			var log lab.Log
-			cmd.Stdout, cmd.Stderr = &log, &log
-			cmd.ExtraFiles = []*os.File{readyW, exitR}
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			readyW.Close()
-			exitR.Close()
-			want := "Waiting for connection to " + path + "\n"
-			for deadline := time.Now().Add(commandTimeout); !strings.HasSuffix(log.String(), want); time.Sleep(5 * time.Millisecond) {
-				if time.Now().After(deadline) {
-					t.Fatalf("%q, want %q", log.String(), want)
-				}
-			}
-			ready.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
-			if n, err := ready.Read(make([]byte, 2)); !errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Errorf("ready without a peer: %d, %v", n, err)
-			}
-			exit.Close()
-			if err := cmd.Wait(); err != nil {
-				t.Errorf("after its exit-fd: %v\n%s", err, log.String())
-			}
-			if !gone(path) {
-				t.Errorf("%s is left behind", path)
-			}
-		})
+		for _, peer := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, peer %t", name, peer), func(t *testing.T) {
+				t.Parallel()
+				testBESSReady(t, args, peer)
+			})
+		}
 	}
+}
+
+func testBESSReady(t *testing.T, args []string, peer bool) {
+	path := filepath.Join(lab.TempDir(t, user), "bess.sock")
+	ready, readyW, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ready.Close()
+	exitR, exit, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer exit.Close()
+	cmd := lab.Command(t.Context(), user, lab.Binary, append(args[:len(args):len(args)], "-r", "3", "-e", "4", "--target-type=bess", path)...)
+	var log lab.Log
+	cmd.Stdout, cmd.Stderr = &log, &log
+	cmd.ExtraFiles = []*os.File{readyW, exitR}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	readyW.Close()
+	exitR.Close()
+	want := "Waiting for connection to " + path + "\n"
+	await(t, want, func() bool { return strings.HasSuffix(log.String(), want) })
+	ready.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+	if n, err := ready.Read(make([]byte, 2)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("ready without a peer: %d, %v", n, err)
+	}
+	var file *os.File
+	if peer {
+		if file, err = lab.DialFrames(path); err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		ready.SetReadDeadline(time.Now().Add(commandTimeout))
+		if b, err := io.ReadAll(ready); err != nil || string(b) != "1" {
+			t.Errorf("ready-fd with a peer: %q, %v", b, err)
+		}
+		newStation(t, file, "10.0.2.100").handshake("10.0.2.2", lab.HostHTTPPort)
+	}
+	exit.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("after its exit-fd: %v\n%s", err, log.String())
+	}
+	if peer {
+		file.SetReadDeadline(time.Now().Add(commandTimeout))
+		if _, err := io.Copy(io.Discard, file); err != nil && !errors.Is(err, unix.ECONNRESET) {
+			t.Errorf("the peer sees %v, want the end", err)
+		}
+	}
+	if !gone(path) {
+		t.Errorf("%s is left behind", path)
+	}
+}
+
+// TestBESSNoDescriptors: a peer for which there is no descriptor waits. It is let
+// in when there are some, without a loop meanwhile, and without harm to others.
+func TestBESSNoDescriptors(t *testing.T) {
+	t.Parallel()
+	b, first := startBESS(t)
+	one := newStation(t, first, "10.0.2.100")
+	one.resolve("10.0.2.2")
+	limit := func(n int) {
+		t.Helper()
+		cmd := lab.Command(t.Context(), user, "prlimit", "--pid", fmt.Sprint(b.Process.Pid), fmt.Sprintf("--nofile=%d:", n))
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	limit(1)
+	two := newStation(t, b.Peer(t), "10.0.2.101")
+	two.send(two.ethernet(everybody, protoARP, arp(1, two.mac, two.addr, [6]byte{}, one.addr)))
+	asked := func(f []byte) bool { return [6]byte(f[6:12]) == two.mac }
+	if one.await(500*time.Millisecond, asked) != nil {
+		t.Error("it was let in without a descriptor")
+	}
+	checkIdle(t, b.Process.Pid)
+	one.resolve("10.0.2.3")
+	limit(1024)
+	one.want("frame of who waited", asked)
+	two.handshake("10.0.2.2", lab.HostHTTPPort)
 }
 
 // TestBESSSocket is what may be at the path already.

@@ -69,25 +69,29 @@ func TestLocked(t *testing.T) {
 	}
 }
 
-// TestLockedTapFD has no target whose user namespace could be entered.
+// TestLockedTapFD has no target whose user namespace could be entered. The TAP
+// was made with a header, and without.
 func TestLockedTapFD(t *testing.T) {
 	for _, c := range []lockedCase{
 		{startCase{name: "user", guest: byRoot, uid: user}, ownUserNS},
 		{startCase{name: "root", guest: byRoot, uid: 0}, callersUserNS},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			g := lab.NewGuest(t, c.guest)
-			tap := openTAP(t, g, 0)
-			g.Run(t, commandTimeout, "sh", "-c",
-				"ip link set tap0 up && ip addr add 10.0.2.100/24 dev tap0 && ip route add default via 10.0.2.2")
-			s := lab.StartSlirp(t, lab.SlirpOptions{UID: c.uid, Files: []*os.File{tap},
-				Args: append(bothLocks[:2:2], "--netns-type=tapfd", "5")})
-			tap.Close()
-			checkLocked(t, s.Process.Pid)
-			checkLockedNamespaces(t, s.Process.Pid, g, c)
-			checkReachesHost(t, g)
-			checkLocked(t, s.Process.Pid)
-		})
+		for name, flags := range tapHeaders {
+			t.Run(c.name+", "+name, func(t *testing.T) {
+				g := lab.NewGuest(t, c.guest)
+				tap := openTAP(t, g, flags)
+				g.Run(t, commandTimeout, "sh", "-c",
+					"ip link set tap0 up && ip addr add 10.0.2.100/24 dev tap0 && ip route add default via 10.0.2.2")
+				s := lab.StartSlirp(t, lab.SlirpOptions{UID: c.uid, Files: []*os.File{tap},
+					Args: append(bothLocks[:2:2], "--netns-type=tapfd", "5")})
+				tap.Close()
+				checkLocked(t, s.Process.Pid)
+				checkLockedNamespaces(t, s.Process.Pid, g, c)
+				checkReachesHost(t, g)
+				checkTransfer(t, g)
+				checkLocked(t, s.Process.Pid)
+			})
+		}
 	}
 }
 

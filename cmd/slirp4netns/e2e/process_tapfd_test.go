@@ -11,9 +11,12 @@ import (
 	"github.com/slirp4netns-go/slirp4netns/ipc/tun"
 )
 
+// tapHeaders are the two ways to make a TAP.
+var tapHeaders = map[string]uint16{"with header": unix.IFF_VNET_HDR, "without header": 0}
+
 // TestTapFD passes a TAP that was made with, and one without, a header.
 func TestTapFD(t *testing.T) {
-	for name, flags := range map[string]uint16{"with header": unix.IFF_VNET_HDR, "without header": 0} {
+	for name, flags := range tapHeaders {
 		t.Run(name, func(t *testing.T) {
 			g := lab.NewGuest(t, lab.GuestOptions{Root: true, Kind: lab.NoUserNS})
 			tap := openTAP(t, g, flags)
