@@ -21,6 +21,24 @@ func inherited(fd int) bool {
 	return err == nil && flags&unix.FD_CLOEXEC == 0
 }
 
+// ReadyOnStdout tells that the ready-fd leads to where stdout does, as with
+// --ready-fd=1 or 3>&1. Who waits there takes the first byte for ours, so that
+// nothing else is printed.
+//
+// slirp4netns: its stdout is buffered, and what is in it comes later or never.
+func (c *Config) ReadyOnStdout() bool { return isStdout(c.ReadyFD) }
+
+// isStdout tells whether fd leads to where stdout leads, and no terminal is
+// there.
+func isStdout(fd int) bool {
+	const stdout = 1
+	var a, b unix.Stat_t
+	if fd < 0 || unix.Fstat(fd, &a) != nil || unix.Fstat(stdout, &b) != nil {
+		return false
+	}
+	return a.Dev == b.Dev && a.Ino == b.Ino && a.Mode&unix.S_IFMT != unix.S_IFCHR
+}
+
 // notifyReady tells the caller that everything is up: "1", and end of file. Of
 // the standard descriptors none is left closed, lest the next socket gets its
 // number, and our warnings.

@@ -138,8 +138,10 @@ func (p *process) serve(ctx context.Context, tap tapDevice) error {
 		return p.planeErr
 	}
 	// Whoever takes the banner apart reads it before the ready-fd.
-	if err := p.cfg.WriteBanner(os.Stdout); err != nil {
-		warn(err)
+	if !isStdout(p.readyFD) {
+		if err := p.cfg.WriteBanner(os.Stdout); err != nil {
+			warn(err)
+		}
 	}
 	if err := p.start(tap); err != nil {
 		return err

@@ -12,6 +12,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 
@@ -40,7 +41,11 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == "ctl" {
 		os.Exit(ctl(os.Args[2:], os.Stdout, os.Stderr))
 	}
-	cfg, status := readCommandLine(os.Args, os.Stdout, os.Stderr)
+	var said bytes.Buffer
+	cfg, status := readCommandLine(os.Args, &said, os.Stderr)
+	if cfg == nil || !cfg.ReadyOnStdout() {
+		os.Stdout.Write(said.Bytes())
+	}
 	if cfg == nil {
 		os.Exit(status)
 	}
