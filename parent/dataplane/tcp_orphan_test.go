@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/slirp4netns-go/slirp4netns/parent/splice"
 )
@@ -39,4 +40,40 @@ func TestTCPOrphans(t *testing.T) {
 			settled(t, "no orphan is left", func() bool { return g.plane.tcp.Orphans() == 0 })
 		})
 	}
+}
+
+// A guest that does not take the rest before the server's RST, and goes on
+// writing, is reset: soon, but not so soon that it could not take the rest.
+func TestTCPOrphanWrites(t *testing.T) {
+	g := newGuest(t, nil)
+	to := serve(t, func(c *net.TCPConn) {
+		c.Read(make([]byte, 1))
+		c.Write([]byte("the rest"))
+		c.SetLinger(0)
+	})
+	r := newRawTCP(g, to)
+	r.connect("")
+	start := time.Now()
+	r.send(ack|psh, "x")
+	r.seq++
+	settled(t, "the connection has left", func() bool { return g.plane.tcp.Len() == 0 })
+	write := func() {
+		r.send(ack|psh, "more")
+		r.seq += 4
+		time.Sleep(50 * time.Millisecond)
+	}
+	write()
+	// On a machine that is very busy the first write comes too late.
+	if n := g.plane.tcp.Orphans(); n != 1 && time.Since(start) < 200*time.Millisecond {
+		t.Fatalf("%d orphans after the guest's first write, want 1", n)
+	}
+	time.Sleep(200 * time.Millisecond)
+	if n := g.plane.tcp.Orphans(); n != 1 && time.Since(start) < 400*time.Millisecond {
+		t.Fatalf("%d orphans while the guest does not write, want 1", n)
+	}
+	write()
+	if n := g.plane.tcp.Orphans(); n != 0 {
+		t.Errorf("%d orphans after the guest's last write, want 0", n)
+	}
+	r.await("RST", rst)
 }

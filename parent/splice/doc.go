@@ -10,7 +10,7 @@
 //   - FIN, RST and the last byte before them are passed on as they came, each
 //     direction by itself.
 //   - A socket that has failed is read to its end first; the guest's RST comes
-//     behind the last byte.
+//     behind the last byte, unless it takes nothing and writes (refuse.go).
 //   - When both halves have ended nobody uses socket or endpoint any more,
 //     and only then are they closed: no descriptor is used after its number
 //     was given to another. What the guest has not acknowledged then is

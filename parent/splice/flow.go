@@ -54,6 +54,9 @@ type Flow struct {
 	// hostFailed says that the host's socket takes and brings nothing new:
 	// toHost ends at its next step, toGuest when it has passed on the rest.
 	hostFailed atomic.Bool
+	// taken is when the guest last took some of what a socket that has failed
+	// had left for it, or when the socket failed: nanoseconds after since.
+	taken atomic.Int64
 	// dead makes both halves end at their next step.
 	dead       atomic.Bool
 	resetGuest atomic.Bool // the guest shall see RST
@@ -77,6 +80,7 @@ type Flow struct {
 const (
 	workToHost uint32 = 1 << iota
 	workToGuest
+	workRefuse
 )
 
 // Init prepares a Flow for a socket of the host, which it owns from then on.
@@ -174,13 +178,18 @@ func (f *Flow) Started() bool { return f.started.Load() }
 // NotifyEvent implements waiter.EventListener. It runs under the endpoint's
 // lock, so it only leaves word.
 func (f *Flow) NotifyEvent(mask waiter.EventMask) {
+	var w uint32
+	if mask&waiter.ReadableEvents != 0 && f.hostFailed.Load() {
+		w |= workRefuse
+	}
 	if f.orphaned.Load() {
 		if mask&(waiter.EventHUp|waiter.EventErr) != 0 {
 			f.cfg.Orphans.remove(f)
+		} else if w != 0 {
+			f.schedule(w)
 		}
 		return
 	}
-	var w uint32
 	if mask&(waiter.ReadableEvents|waiter.EventRdHUp) != 0 {
 		w |= workToHost
 	}
@@ -206,6 +215,9 @@ func (f *Flow) doWork() {
 	}
 	if w&workToGuest != 0 {
 		f.toGuest.kick(f)
+	}
+	if w&workRefuse != 0 {
+		f.refuse()
 	}
 }
 

@@ -21,6 +21,10 @@ func (f *Flow) leave() {
 	f.limitOrphan()
 	f.orphaned.Store(true)
 	f.cfg.Orphans.add(f)
+	if f.dead.Load() { // since just now
+		f.cut()
+		return
+	}
 	if f.resetGuest.Load() {
 		f.resetLater(firstLook)
 		return

@@ -140,6 +140,9 @@ func (f *Flow) pumpToGuest() step {
 		case nil:
 			moved += int(m)
 			f.intoGuest.Add(uint64(m))
+			if f.hostFailed.Load() {
+				f.guestTook()
+			}
 		case *tcpip.ErrWouldBlock:
 			return idle // until netstack says that it is writable
 		default:
@@ -200,13 +203,15 @@ func (f *Flow) hostError() unix.Errno {
 
 // hostGone ends a flow whose host side has failed. The guest sees RST, after
 // what the host's kernel had received: a program of the host could still read
-// that. A guest that does not take it has Times.Orphan.
+// that. A guest that does not take it has Times.Orphan, or less if it goes on
+// writing (refuse).
 func (f *Flow) hostGone() step {
 	f.resetGuest.Store(true)
 	f.resetHost.Store(true)
 	f.limitOrphan()
+	f.guestTook()
 	f.hostFailed.Store(true)
-	f.schedule(workToHost | workToGuest)
+	f.schedule(workToHost | workToGuest | workRefuse)
 	return finished
 }
 

@@ -29,7 +29,9 @@ func TestTCPUnreadBeforeReset(t *testing.T) {
 			sent, acknowledged := fill(t, peer)
 			peer.SetLinger(0)
 			peer.Close()
-			time.Sleep(300 * time.Millisecond)
+			if !writes { // TestTCPWriterOfReset: who writes must not wait
+				time.Sleep(300 * time.Millisecond)
+			}
 			c.SetReadDeadline(time.Now().Add(10 * time.Second))
 			got, err := io.ReadAll(c)
 			if writes {
@@ -50,8 +52,60 @@ func TestTCPUnreadBeforeReset(t *testing.T) {
 	}
 }
 
-// The same with a FIN before the RST: a program of the host reads all, and the
-// end.
+// A guest that writes and does not read, when its peer resets, is not left in
+// write(2) until it has read all: it hears of the RST soon, as a program of the
+// host does at once, and can still read what its own kernel had received. C's
+// guest goes on waiting.
+func TestTCPWriterOfReset(t *testing.T) {
+	g, _ := connectedGuest(t)
+	for _, fin := range []bool{false, true} {
+		t.Run(fmt.Sprintf("a FIN before=%v", fin), func(t *testing.T) {
+			c, peer := pairUp(t, g)
+			fill(t, peer)
+			if fin {
+				peer.CloseWrite()
+			}
+			unread := kernelHas(t, c)
+			wrote := make(chan error, 1)
+			c.SetWriteDeadline(time.Now().Add(10 * time.Second))
+			go func() { _, err := io.Copy(c, lab.Stream(1<<40)); wrote <- err }()
+			time.Sleep(200 * time.Millisecond) // it blocks
+			start := time.Now()
+			peer.SetLinger(0)
+			peer.Close()
+			err := <-wrote
+			if e := errno(err); e != unix.ECONNRESET && e != unix.EPIPE || time.Since(start) > 2*time.Second {
+				t.Errorf("the guest writes: %v after %v, want ECONNRESET or EPIPE within 2 s", err, time.Since(start))
+			}
+			t.Logf("the guest writes: %v after %v", err, time.Since(start))
+			c.SetReadDeadline(time.Now().Add(10 * time.Second))
+			got, err := io.ReadAll(c)
+			if len(got) < unread {
+				t.Errorf("the guest then read %d bytes, %v; its kernel had %d", len(got), err, unread)
+			}
+			want, _ := io.ReadAll(lab.Stream(int64(len(got))))
+			if !bytes.Equal(got, want) {
+				t.Error("the guest did not read what was sent")
+			}
+		})
+	}
+}
+
+// kernelHas is how many bytes can be read from c (SIOCINQ, tcp(7)).
+func kernelHas(t *testing.T, c *net.TCPConn) (n int) {
+	t.Helper()
+	rc, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rc.Control(func(fd uintptr) { n, err = unix.IoctlGetInt(int(fd), unix.SIOCINQ) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// With a FIN before the RST a program of the host reads all, and the end.
 func TestTCPUnreadBeforeFINAndReset(t *testing.T) {
 	g, _ := connectedGuest(t)
 	c, peer := pairUp(t, g)
