@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 )
 
 const (
@@ -165,7 +166,7 @@ func read(conn io.Reader) (request []byte, v any) {
 // note writes what the C program does, on one line whatever the client sent.
 func (s *Server) note(request []byte) {
 	printable := strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r

@@ -12,7 +12,8 @@ import (
 // lockedUp are the two ways to run: as it is, and as Podman does.
 var lockedUp = [][]string{nil, {"--enable-sandbox", "--enable-seccomp"}}
 
-// privileged tries a port below 1024 for each protocol.
+// privileged tries a port below 1024 for each protocol. One that is had leads
+// to the guest's port 80.
 func privileged(t *testing.T, path string, port int, allowed bool) {
 	t.Helper()
 	for _, proto := range []string{"tcp", "udp"} {
@@ -20,6 +21,11 @@ func privileged(t *testing.T, path string, port int, allowed bool) {
 			got := askAPI(t, path, fmt.Sprintf(`{"execute":"add_hostfwd","arguments":{"proto":%q,"host_addr":%q,"host_port":%d,"guest_port":80}}`, proto, host, port))
 			if ok := strings.HasPrefix(got, `{"return":{"id":`); ok != allowed {
 				t.Errorf("port %d, %s on %s: %s; allowed should be %v", port, proto, host, got, allowed)
+			}
+			if allowed {
+				if got, err := (client{to: host}).answer(proto, port); err != nil || got != "80" {
+					t.Errorf("port %d, %s on %s: %q, %v", port, proto, host, got, err)
+				}
 			}
 		}
 	}
@@ -30,15 +36,30 @@ func privileged(t *testing.T, path string, port int, allowed bool) {
 func TestHostfwdPrivilegedPorts(t *testing.T) {
 	for _, options := range lockedUp {
 		t.Run("ordinary user "+strings.Join(options, " "), func(t *testing.T) {
-			_, _, path := controlled(t, options...)
+			g, _, path := controlled(t, options...)
+			guestServers(t, g, 80)
 			privileged(t, path, 79, false)
 			hostSysctl(t, "net.ipv4.ip_unprivileged_port_start", "79")
 			privileged(t, path, 79, true)
 			privileged(t, path, 78, false)
 		})
+		t.Run("--publish "+strings.Join(options, " "), func(t *testing.T) {
+			g := lab.NewGuest(t, lab.GuestOptions{})
+			guestServers(t, g, 80)
+			publish := append([]string{"-c", "-p", "127.0.0.1:79:80", "-p", "127.0.0.1:79:80/udp"}, options...)
+			refused(t, g, "--publish: bind 127.0.0.1:79: permission denied: it takes CAP_NET_BIND_SERVICE or", publish...)
+			hostSysctl(t, "net.ipv4.ip_unprivileged_port_start", "79")
+			g.Slirp(t, publish...)
+			for _, network := range []string{"tcp", "udp"} {
+				if got, err := (client{to: "127.0.0.1"}).answer(network, 79); err != nil || got != "80" {
+					t.Errorf("%s: %q, %v", network, got, err)
+				}
+			}
+		})
 		t.Run("root "+strings.Join(options, " "), func(t *testing.T) {
 			g := lab.NewGuest(t, lab.GuestOptions{Root: true})
 			path := socketPath(t, g.UID)
+			guestServers(t, g, 80)
 			g.Slirp(t, append([]string{"-c", "--api-socket=" + path}, options...)...)
 			privileged(t, path, 79, true)
 		})
@@ -60,6 +81,7 @@ func TestHostfwdCapability(t *testing.T) {
 		t.Run(strings.Join(options, " "), func(t *testing.T) {
 			g := lab.NewGuest(t, lab.GuestOptions{})
 			path := socketPath(t, g.UID)
+			guestServers(t, g, 80)
 			args := append([]string{"-c", "--api-socket=" + path}, options...)
 			lab.StartSlirp(t, lab.SlirpOptions{Binary: script, Args: append(args, fmt.Sprint(g.PID), "tap0")})
 			privileged(t, path, 79, options == nil && !lab.Locked())

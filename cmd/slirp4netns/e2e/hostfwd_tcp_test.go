@@ -178,11 +178,10 @@ func roundTrip(port int, text string) error {
 	return err
 }
 
-// 1,000 forwards, TCP and UDP, come and go and leave nothing; a range of 100
-// ports is one call.
+// 1,000 forwards, TCP and UDP, come and go and leave nothing.
 func TestHostfwdManyForwards(t *testing.T) {
 	const count = 1000
-	g, s, path := controlled(t)
+	_, s, path := controlled(t)
 	before := fds(t, s.Process.Pid)
 	ids := make([]int, 0, count)
 	for i := range count {
@@ -204,20 +203,4 @@ func TestHostfwdManyForwards(t *testing.T) {
 		t.Errorf("%d entries are left", n)
 	}
 	await(t, "no descriptor is left", func() bool { return fds(t, s.Process.Pid) <= before })
-
-	got := askAPI(t, path, `{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_addr":"127.0.0.1","host_port":21000,"host_port_end":21099,"guest_port":9000}}`)
-	if want := fmt.Sprintf(`{"return":{"id":%d}}`, count+1); got != want {
-		t.Fatalf("a range: %s, want %s", got, want)
-	}
-	for _, i := range []int{0, 1, 50, 99} {
-		text := fmt.Sprint("port ", 9000+i)
-		serveTCP(t, g, fmt.Sprintf("0.0.0.0:%d", 9000+i), func(c *net.TCPConn) { io.WriteString(c, text) })
-		c := dialHost(t, 21000+i)
-		if got, err := readAll(c); got != text || err != nil {
-			t.Errorf("host port %d: %q, %v; want %q", 21000+i, got, err, text)
-		}
-		c.Close()
-	}
-	askAPI(t, path, fmt.Sprintf(`{"execute":"remove_hostfwd","arguments":{"id":%d}}`, count+1))
-	await(t, "no descriptor of the range is left", func() bool { return fds(t, s.Process.Pid) <= before })
 }
