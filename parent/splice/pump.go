@@ -42,6 +42,7 @@ func (f *Flow) pumpToHost() step {
 			return idle
 		case *tcpip.ErrClosedForReceive:
 			if err := unix.Shutdown(f.fd, unix.SHUT_WR); err != nil {
+				f.noteError()
 				return f.hostGone()
 			}
 			f.probeSooner()
@@ -125,7 +126,7 @@ func (f *Flow) pumpToGuest() step {
 			case f.guestHasReset():
 				return f.guestGone()
 			case f.hostFailed.Load():
-				return finished // that was the rest
+				return f.restEnd()
 			}
 			return f.hostEnd()
 		}
@@ -186,6 +187,30 @@ func (f *Flow) hostEnd() step {
 		return f.guestGone()
 	}
 	return finished
+}
+
+// restEnd is called when nothing is left in a socket that has failed, and toHost
+// knows why. EPIPE is a RST after the FIN: the guest sees both, in this order,
+// behind the last byte.
+func (f *Flow) restEnd() step {
+	f.errMu.Lock()
+	told := f.hostErrno
+	f.errMu.Unlock()
+	if told == unix.EPIPE {
+		if err := f.ep.Shutdown(tcpip.ShutdownWrite); err != nil {
+			return f.guestGone()
+		}
+	}
+	return finished
+}
+
+// noteError keeps the socket's error for toGuest. toHost calls it.
+func (f *Flow) noteError() {
+	f.errMu.Lock()
+	defer f.errMu.Unlock()
+	if f.hostErrno == 0 {
+		f.hostErrno = f.hostError()
+	}
 }
 
 // hostError fetches an error of the host's socket that reading would not show
