@@ -1,6 +1,7 @@
 package dns
 
 import (
+	"errors"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -80,7 +81,7 @@ func (r *Resolvers) lookLocked() {
 	r.checked = now
 	fi, err := os.Stat(r.cfg.Path)
 	if err != nil {
-		r.noFileLocked()
+		r.noFileLocked(err)
 		return
 	}
 	id := identify(fi)
@@ -89,17 +90,21 @@ func (r *Resolvers) lookLocked() {
 	}
 	b, err := os.ReadFile(r.cfg.Path)
 	if err != nil {
-		r.noFileLocked()
+		r.noFileLocked(err)
 		return
 	}
 	r.id = id
 	r.setLocked(parse(b))
 }
 
-// noFileLocked keeps what was there, if anything: the file is being replaced.
-func (r *Resolvers) noFileLocked() {
+// noFileLocked keeps what was there, if anything: the file is being replaced, or
+// there is no descriptor to read it with. The latter may be over at once.
+func (r *Resolvers) noFileLocked(err error) {
 	if r.list == nil {
 		r.setLocked(resolvConf{servers: loopback()})
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		r.checked = time.Time{}
 	}
 }
 

@@ -66,6 +66,22 @@ func TestResolversFollowTheFile(t *testing.T) {
 	f.want("192.0.2.3") // it is being replaced
 }
 
+// A file that is there and cannot be read, as when descriptors have run out, is
+// tried again at the next query. Here it is a directory, which root cannot read
+// either.
+func TestResolversTryAgain(t *testing.T) {
+	f := follow(t)
+	if err := os.Mkdir(f.path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f.want("127.0.0.1", "::1")
+	if err := os.Remove(f.path); err != nil {
+		t.Fatal(err)
+	}
+	f.write(f.path, "nameserver 192.0.2.1\n")
+	f.want("192.0.2.1")
+}
+
 // As with systemd-resolved or NixOS: the file becomes a link to a link.
 func TestResolversFollowLinks(t *testing.T) {
 	f := follow(t)

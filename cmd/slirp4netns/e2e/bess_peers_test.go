@@ -22,9 +22,6 @@ import (
 // peers is how many guests the tests below have.
 const peers = 8
 
-// soakEnv is for how long peers come and go: a time as of time.ParseDuration.
-const soakEnv = "SLIRP4NETNS_SOAK"
-
 // peerAddr is the address of a peer.
 func peerAddr(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 2, byte(100 + i)}) }
 
@@ -168,13 +165,7 @@ func (m *member) blast(all []*member, stop *atomic.Bool) {
 // who are there always reach each other. At the end nothing is left of those
 // who went.
 func TestBESSJoinAndLeave(t *testing.T) {
-	within := 30 * time.Second
-	if s := os.Getenv(soakEnv); s != "" {
-		var err error
-		if within, err = time.ParseDuration(s); err != nil {
-			t.Fatalf("%s: %v", soakEnv, err)
-		}
-	}
+	within := soakTime(t, 30*time.Second)
 	seed := uint64(time.Now().UnixNano())
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	api := filepath.Join(lab.TempDir(t, user), "api.sock")
