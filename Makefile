@@ -26,7 +26,7 @@ TOOL    := $(GO) tool -modfile=tools.mod
 # command=package, for build/need.sh.
 NEED_LAB   := curl=curl ping=iputils-ping ip=iproute2 nsenter=util-linux unshare=util-linux
 NEED_TEST  := $(NEED_LAB) slirp4netns=slirp4netns strace=strace git=git gcc=gcc musl-gcc=musl-tools ndisc6=ndisc6 rdisc6=ndisc6 \
-	traceroute=traceroute mtr=mtr-tiny socat=socat dig=dnsutils dhclient=isc-dhcp-client dhcpcd=dhcpcd-base nc=netcat-openbsd tcpdump=tcpdump \
+	traceroute=traceroute mtr=mtr-tiny socat=socat dig=dnsutils dhclient=isc-dhcp-client dhcpcd=dhcpcd-base /lib/systemd/systemd-networkd=systemd dbus-daemon=dbus nc=netcat-openbsd tcpdump=tcpdump \
 	busybox=busybox-static iperf3=iperf3 linux.uml=user-mode-linux ss=iproute2 nft=nftables rootlesskit=rootlesskit newuidmap=uidmap podman=podman /usr/lib/podman/netavark=netavark /usr/lib/podman/aardvark-dns=aardvark-dns iptables=iptables buildah=buildah crun=crun catatonit=catatonit \
 	/usr/include/stdio.h=libc6-dev protoc=protobuf-compiler qemu-s390x-static=qemu-user-static
 # Callers, and what they and the manual's examples use.

@@ -18,10 +18,16 @@ import (
 func dhcpGuest(t *testing.T, args ...string) *lab.Guest {
 	t.Helper()
 	g := lab.NewGuest(t, lab.GuestOptions{})
+	configureNothing(t, g, args...)
+	return g
+}
+
+// configureNothing connects a guest by a TAP that has but a name.
+func configureNothing(t *testing.T, g *lab.Guest, args ...string) {
+	t.Helper()
 	g.Run(t, commandTimeout, "ip", "tuntap", "add", "name", "tap0", "mode", "tap")
 	g.Run(t, commandTimeout, "ip", "link", "set", "tap0", "up")
 	g.Slirp(t, args...)
-	return g
 }
 
 // guestProgram is a program in the guest that stays in the foreground until the test
