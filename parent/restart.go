@@ -74,7 +74,7 @@ func (p *process) exec(s *state) error {
 		return err
 	}
 	keep := slices.DeleteFunc(append(s.descriptors(), pipe), func(fd int) bool { return !isOpen(fd) })
-	r := door.Request{Stage: stage, OwnMountNS: true}
+	r := door.Request{Stage: stage, OwnMountNS: true, LimitBounding: true}
 	switch {
 	case mayMount():
 		if err := raiseAmbient(sandbox.Needs()...); err != nil {

@@ -36,6 +36,7 @@ type report struct {
 	UID      int
 	Dumpable int
 	Args     []string
+	Bounding uint64
 }
 
 var (
@@ -356,6 +357,9 @@ func TestOwnNamespaces(t *testing.T) {
 		got := run(t, cmd)
 		if got.UID != 0 || got.Dumpable != 0 {
 			t.Errorf("as %d: uid %d inside, dumpable %d", uid, got.UID, got.Dumpable)
+		}
+		if known := got.Bounding & (1<<(unix.CAP_CHECKPOINT_RESTORE+1) - 1); known != 1<<unix.CAP_NET_BIND_SERVICE {
+			t.Errorf("as %d: bounding set %#x, want CAP_NET_BIND_SERVICE alone", uid, got.Bounding)
 		}
 		for _, kind := range []string{"user", "mnt"} {
 			if got.NS[kind] == nsName(t, os.Getpid(), kind) {

@@ -3,6 +3,7 @@ package door
 import (
 	"fmt"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,6 +19,10 @@ type Request struct {
 	OwnUserNS bool
 	// OwnMountNS makes a mount namespace that belongs to the user namespace.
 	OwnMountNS bool
+	// LimitBounding takes all capabilities but CAP_NET_BIND_SERVICE from the
+	// bounding set, of which the next stage makes sure (sandbox.Limit): it is
+	// no error when it cannot be done.
+	LimitBounding bool
 }
 
 // variable is the environment variable that carries r.
@@ -28,8 +33,7 @@ func (r *Request) variable() (string, error) {
 	if r.OwnUserNS && r.UserNS != nil {
 		return "", fmt.Errorf("door: request both for an own user namespace and for another's")
 	}
-	letters := make([]byte, actCount)
-	for i, wanted := range [actCount]bool{
+	wanted := []bool{
 		// A process that is not dumpable cannot write its own uid_map.
 		Undumpable:      !r.OwnUserNS,
 		OwnUserNS:       r.OwnUserNS,
@@ -37,7 +41,12 @@ func (r *Request) variable() (string, error) {
 		StillUndumpable: r.UserNS != nil,
 		JoinNetNS:       r.NetNS != nil,
 		OwnMountNS:      r.OwnMountNS,
-	} {
+	}
+	if r.LimitBounding {
+		wanted = append(wanted, slices.Repeat([]bool{true}, actCount-int(LimitBounding))...)
+	}
+	letters := make([]byte, len(wanted))
+	for i, wanted := range wanted {
 		letters[i] = '-'
 		if wanted {
 			letters[i] = byte(acts[i].letter)

@@ -51,10 +51,10 @@ func init() {
 // parse takes the value of the marker apart.
 func parse(value string) (letters, name string, err error) {
 	letters, name, ok := strings.Cut(value, ":")
-	if !ok || len(letters) != actCount || name == "" {
+	if n := len(letters); !ok || n != int(LimitBounding) && n != actCount || name == "" {
 		return "", "", fmt.Errorf("door: malformed marker %q", value)
 	}
-	for i := range acts {
+	for i := range letters {
 		if c := uintptr(letters[i]); c != '-' && c != acts[i].letter {
 			return "", "", fmt.Errorf("door: malformed marker %q", value)
 		}
@@ -76,7 +76,7 @@ func Stage() (string, error) {
 }
 
 // Asked tells whether the marker named act a.
-func Asked(a Act) bool { return stage.acts != "" && stage.acts[a] != '-' }
+func Asked(a Act) bool { return int(a) < len(stage.acts) && stage.acts[a] != '-' }
 
 // Result is how act a went: nil if it was done, else the kernel's errno
 // wrapped in the name of the system call. An act that was asked for and not
@@ -107,6 +107,9 @@ func (a Act) String() string {
 		return "setns(CLONE_NEWNET)"
 	case OwnMountNS:
 		return "unshare(CLONE_NEWNS)"
+	}
+	if a >= LimitBounding && a < actCount {
+		return "prctl(PR_CAPBSET_DROP)"
 	}
 	return fmt.Sprintf("act %d", int(a))
 }

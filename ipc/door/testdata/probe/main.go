@@ -40,6 +40,7 @@ type Report struct {
 	Dumpable int
 	Args     []string
 	Pdeath   int
+	Bounding uint64 // capabilities
 }
 
 func init() { runtime.LockOSThread() }
@@ -53,7 +54,7 @@ func main() {
 			"/proc/self/exe", []string{"probe", "inner"}, []string{"A=b"}, kept())
 	case stage == "" && len(os.Args) == 2 && os.Args[1] == "own":
 		ids := "IDS=" + strconv.Itoa(os.Getuid()) + ":" + strconv.Itoa(os.Getgid())
-		err = door.Exec(door.Request{Stage: "own", OwnUserNS: true, OwnMountNS: true},
+		err = door.Exec(door.Request{Stage: "own", OwnUserNS: true, OwnMountNS: true, LimitBounding: true},
 			"/proc/self/exe", []string{"probe", "inner"}, []string{ids}, nil)
 	case stage == "own":
 		var uid, gid int
@@ -120,6 +121,11 @@ func report() Report {
 	comm, _ := os.ReadFile("/proc/thread-self/comm")
 	r.Comm = strings.TrimSpace(string(comm))
 	r.Dumpable, _ = unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
+	for c := range 64 {
+		if has, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(c), 0, 0, 0); err == nil && has == 1 {
+			r.Bounding |= 1 << c
+		}
+	}
 	for fd := 0; fd < 64; fd++ {
 		// What is close-on-exec is the runtime's own.
 		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags == 0 {
