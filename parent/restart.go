@@ -142,7 +142,11 @@ func (p *process) resume(ctx context.Context, s *state) error {
 	if err := sandbox.Enter(resolvConf); err != nil {
 		return notLocked(err)
 	}
-	if err := sandbox.Limit(sandbox.NewSet(unix.CAP_NET_BIND_SERVICE)); err != nil {
+	keep := sandbox.NewSet(unix.CAP_NET_BIND_SERVICE)
+	if err := sandbox.LimitBounding(keep); err != nil {
+		return notLocked(sandbox.Explain(err))
+	}
+	if err := sandbox.Limit(keep); err != nil {
 		return notLocked(sandbox.Explain(err))
 	}
 	return p.carry(ctx)

@@ -37,7 +37,7 @@ func Permitted() (Set, error) {
 
 // Limit leaves no thread of the process more than those of keep which it has,
 // none that a program could inherit, and no way to gain any: no_new_privs
-// (prctl(2)). The bounding set is emptied to the same.
+// (prctl(2)), under which root gains none from exec either.
 func Limit(keep Set) error {
 	has, err := Permitted()
 	if err != nil {
@@ -49,9 +49,6 @@ func Limit(keep Set) error {
 	// Kernels before 4.3 have none.
 	err = onAllThreads("prctl(PR_CAP_AMBIENT_CLEAR_ALL)", unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL)
 	if err != nil && !errors.Is(err, unix.EINVAL) {
-		return err
-	}
-	if err := limitBounding(keep, has); err != nil {
 		return err
 	}
 	return limitTo(keep & has)
@@ -79,13 +76,10 @@ func Try(effective Set, try func()) error {
 	return nil
 }
 
-// limitBounding takes all but keep from the bounding set. Without CAP_SETPCAP
-// that cannot be done, and does not matter: no_new_privs keeps exec from
-// giving capabilities.
-func limitBounding(keep, has Set) error {
-	if has&NewSet(unix.CAP_SETPCAP) == 0 {
-		return nil
-	}
+// LimitBounding takes all but keep from the bounding set, on every thread, and
+// comes before Limit. It is quick where the door has done so already: all
+// threads are stopped for each capability.
+func LimitBounding(keep Set) error {
 	for c := uintptr(0); ; c++ {
 		set, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0)
 		if errors.Is(err, unix.EINVAL) {
