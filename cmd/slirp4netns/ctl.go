@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -104,34 +103,29 @@ func ctlDo(socket string, c ctlCommand, operands []string, cut bool) (json.RawMe
 	if err != nil {
 		return nil, err
 	}
-	conn, err := net.DialTimeout("unix", socket, ctlTimeout)
+	text, err = ctlAsk(socket, text)
 	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(ctlTimeout))
-	if _, err := conn.Write(text); err != nil {
-		return nil, err
-	}
-	conn.(*net.UnixConn).CloseWrite()
-	text, err = io.ReadAll(conn)
-	if err != nil {
-		return nil, err
+		return nil, ctlExplain(socket, err)
 	}
 	var reply struct {
-		Return json.RawMessage
-		Error  *struct{ Desc, Cause string }
+		Return  json.RawMessage
+		Entries json.RawMessage
+		Error   *struct{ Desc, Cause string }
 	}
 	if err := json.Unmarshal(text, &reply); err != nil {
-		return nil, fmt.Errorf("reply %q: %w", text, err)
+		return nil, noControlSocket(socket, text)
 	}
 	switch e := reply.Error; {
 	case e != nil && e.Cause != "":
 		return nil, errors.New(e.Cause)
-	case e != nil:
+	case e != nil && e.Desc == "bad request: unknown execute":
+		return nil, errors.New("the slirp4netns there does not know this request: it is the C program, or an older one")
+	case e != nil && e.Desc != "":
 		return nil, errors.New(e.Desc)
+	case reply.Return == nil && reply.Entries != nil:
+		return text, nil // the C program's list_hostfwd
 	case reply.Return == nil:
-		return nil, fmt.Errorf("reply %q", text)
+		return nil, noControlSocket(socket, text)
 	}
 	return reply.Return, nil
 }

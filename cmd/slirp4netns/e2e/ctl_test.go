@@ -111,7 +111,7 @@ func TestCtlOfAnotherUser(t *testing.T) {
 	g := lab.NewGuest(t, lab.GuestOptions{Root: true})
 	path := "/run/lab/root-api"
 	g.Slirp(t, "--api-socket="+path)
-	if _, stderr, status := ctl(t, lab.OrdinaryUID, path, "info"); status != 1 || !strings.Contains(stderr, "permission denied") {
+	if _, stderr, status := ctl(t, lab.OrdinaryUID, path, "info"); status != 1 || !strings.HasSuffix(stderr, path+": permission denied: it is another user's slirp4netns (--api-socket-mode)\n") {
 		t.Errorf("status %d: %s", status, stderr)
 	}
 	if _, err := net.Dial("unix", path); err != nil {
