@@ -70,7 +70,7 @@ func (t *TCP) dial(id stack.TransportEndpointID, host netip.AddrPort) (*flow, ho
 	}
 	switch err {
 	case nil:
-		if connectedToItself(fd, host) {
+		if connectedToItself(fd) {
 			splice.AbortOnClose(fd)
 			unix.Close(fd)
 			return nil, hostsock.Error{Errno: unix.ECONNREFUSED}
@@ -156,6 +156,9 @@ func (t *TCP) connected(f *flow, events uint32) {
 	if result.Errno == 0 {
 		a, _ := netip.AddrFromSlice(f.id.LocalAddress.AsSlice())
 		tellErrors(f.FD(), a, false)
+		if connectedToItself(f.FD()) {
+			result.Errno = unix.ECONNREFUSED
+		}
 	}
 	t.settle(f, result)
 }

@@ -1,10 +1,9 @@
 package outbound
 
 import (
-	"net/netip"
-
-	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
+
+	"github.com/slirp4netns-go/slirp4netns/parent/hostsock"
 )
 
 // maxSYN is the size in bytes of a SYN that is kept as it is. A larger one has
@@ -29,20 +28,9 @@ func retain(pkt *stack.PacketBuffer) *stack.PacketBuffer {
 
 // connectedToItself tells whether connect(2) to a port of the host without a
 // listener drew that very port as its own, and so met itself: a simultaneous
-// open (RFC 9293, section 3.5) that nobody meant.
-func connectedToItself(fd int, host netip.AddrPort) bool {
-	if !IsHostLoopback(host.Addr()) {
-		return false
-	}
-	sa, err := unix.Getsockname(fd)
-	if err != nil {
-		return false
-	}
-	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
-		return sa.Port == int(host.Port())
-	case *unix.SockaddrInet6:
-		return sa.Port == int(host.Port())
-	}
-	return false
+// open (RFC 9293, section 3.5) that nobody meant. Any address of the
+// host will do for that.
+func connectedToItself(fd int) bool {
+	local, remote := hostsock.Names(fd)
+	return local.IsValid() && local == remote
 }

@@ -1,7 +1,6 @@
 package outbound
 
 import (
-	"net/netip"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -9,46 +8,53 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/header/parse"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
+
+	"github.com/slirp4netns-go/slirp4netns/parent/hostsock"
 )
 
 // A socket that is connected to its own port is told from one that has a peer.
 func TestConnectedToItself(t *testing.T) {
-	socket := func() int {
-		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-		if err != nil {
+	for _, any := range []unix.Sockaddr{
+		&unix.SockaddrInet4{Addr: loopback4.As4()},
+		&unix.SockaddrInet6{Addr: loopback6.As16()},
+	} {
+		// socket is bound to a port of its own.
+		socket := func() (int, unix.Sockaddr) {
+			fd, err := unix.Socket(hostsock.Family(hostsock.AddrPort(any).Addr()), unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { unix.Close(fd) })
+			if err := unix.Bind(fd, any); err != nil {
+				t.Fatal(err)
+			}
+			sa, err := unix.Getsockname(fd)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return fd, sa
+		}
+		self, sa := socket()
+		if connectedToItself(self) {
+			t.Error("a socket without a connection is connected to itself")
+		}
+		if err := unix.Connect(self, sa); err != nil {
+			t.Fatalf("Linux connects a socket to itself, but: %v", err)
+		}
+		if !connectedToItself(self) {
+			t.Error("not noticed")
+		}
+		server, sa := socket()
+		client, _ := socket()
+		if err := unix.Listen(server, 1); err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { unix.Close(fd) })
-		if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: loopback4.As4()}); err != nil {
+		if err := unix.Connect(client, sa); err != nil {
 			t.Fatal(err)
 		}
-		return fd
-	}
-	name := func(fd int) (unix.Sockaddr, netip.AddrPort) {
-		sa, err := unix.Getsockname(fd)
-		if err != nil {
-			t.Fatal(err)
+		if connectedToItself(client) {
+			t.Error("a connection to a server was taken for one to itself")
 		}
-		return sa, netip.AddrPortFrom(loopback4, uint16(sa.(*unix.SockaddrInet4).Port))
-	}
-	self := socket()
-	sa, addr := name(self)
-	if err := unix.Connect(self, sa); err != nil {
-		t.Fatalf("Linux connects a socket to itself, but: %v", err)
-	}
-	if !connectedToItself(self, addr) {
-		t.Error("not noticed")
-	}
-	server, client := socket(), socket()
-	if err := unix.Listen(server, 1); err != nil {
-		t.Fatal(err)
-	}
-	sa, addr = name(server)
-	if err := unix.Connect(client, sa); err != nil {
-		t.Fatal(err)
-	}
-	if connectedToItself(client, addr) {
-		t.Error("a connection to a server was taken for one to itself")
 	}
 }
 

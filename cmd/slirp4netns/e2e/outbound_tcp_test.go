@@ -46,6 +46,28 @@ func TestTCPRefused(t *testing.T) {
 	}
 }
 
+// A closed port among those that the host draws for itself is refused, whatever
+// address of the host it is asked at: a socket that drew it too would meet
+// itself, and the guest an echo. So it does in C.
+func TestTCPRefusedByItself(t *testing.T) {
+	g, _ := configured6(t)
+	hostSysctl(t, "net.ipv4.ip_local_port_range", "40000 40003")
+	for _, addr := range []string{"10.0.2.2", gateway6, lab.HostAddr4.String(), lab.HostAddr6.String()} {
+		for i := range 40 { // one in two to four draws it
+			c, err := g.Dial("tcp", net.JoinHostPort(addr, "40000"), commandTimeout)
+			if err == nil {
+				c.Close()
+				t.Errorf("%s, try %d: connected to a closed port", addr, i)
+				break
+			}
+			if errno(err) != unix.ECONNREFUSED {
+				t.Errorf("%s, try %d: %v, want ECONNREFUSED", addr, i, err)
+				break
+			}
+		}
+	}
+}
+
 // What the host's own routing table forbids, the guest meets as the host would
 // have. C says ENETUNREACH for "prohibit".
 func TestTCPNoRoute(t *testing.T) {
