@@ -3,6 +3,7 @@ package hostfwd
 import (
 	"container/list"
 	"net/netip"
+	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/network/ipv4"
@@ -26,6 +27,7 @@ type conn struct {
 	client  netip.AddrPort
 	seen    netip.Addr // the client as the guest sees it
 	guest   netip.AddrPort
+	since   time.Time
 
 	element *list.Element // guarded by streams.mu; nil once it does not wait
 	ep      tcpip.Endpoint
@@ -40,6 +42,7 @@ func newConn(l *listener, fd int, client netip.AddrPort) *conn {
 		client:  client,
 		seen:    l.streams.cfg.seen(client.Addr(), l.guest.Addr()),
 		guest:   l.guest,
+		since:   time.Now(),
 	}
 	c.Init(&l.streams.splice, fd, func() { l.streams.forget(c) })
 	c.task.Init(c.advance)

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/slirp4netns-go/slirp4netns/parent/splice"
 )
@@ -12,6 +13,10 @@ import (
 // maxWaiting bounds the connections that the guest has not accepted yet. The
 // oldest makes room for a new one, and its client gets RST.
 const maxWaiting = 1024
+
+// askedTwice is after how long the guest has been sent a second SYN, and had
+// time to answer it.
+const askedTwice = 2 * time.Second
 
 // streams are all TCP connections of a Table.
 type streams struct {
@@ -37,11 +42,24 @@ func newStreams(cfg *Config) *streams {
 	}
 }
 
-// full tells whether there is no room for a connection.
+// full tells whether there is no room for a connection. The one that the guest
+// lets wait longest makes room, if it was asked more than once: else clients of
+// a port that leads nowhere would keep out those of all others.
 func (s *streams) full() bool {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.all) >= s.cfg.MaxConns
+	full := len(s.all) >= s.cfg.MaxConns
+	var victim *conn
+	if el := s.waiting.Front(); full && el != nil {
+		if c := el.Value.(*conn); time.Since(c.since) > askedTwice {
+			victim = c
+		}
+	}
+	s.mu.Unlock()
+	if victim != nil {
+		victim.fail()
+		return false
+	}
+	return full
 }
 
 // accepted takes a client's connection.

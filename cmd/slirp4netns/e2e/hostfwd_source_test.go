@@ -61,6 +61,7 @@ func TestHostfwdSource(t *testing.T) {
 		{client{"host's IPv6", nil, "", "2001:db8:100::1"}, "::", gateway},
 		{client{"remote IPv6", lab.Inet, "", "2001:db8:100::1"}, "2001:db8:100::1", gateway},
 		{client{"link-local IPv6", lab.Inet, inet + "%" + lab.InetLink, host + "%" + lab.InetLink}, "::", gateway},
+		{client{"link-local IPv6, bound", lab.Inet, inet + "%" + lab.InetLink, host + "%" + lab.InetLink}, host + "%" + lab.HostLink, gateway},
 		{client{"IPv6 to a link-local address", lab.Inet, "2001:db8:100::2", host + "%" + lab.InetLink}, "::", gateway},
 	}
 	for _, flags := range [][]string{nil, {"--disable-host-loopback"}} {
