@@ -22,7 +22,7 @@ func (f *Flow) leave() {
 	f.orphaned.Store(true)
 	f.cfg.Orphans.add(f)
 	if f.dead.Load() { // since just now
-		f.cut()
+		f.cfg.Orphans.cut(f)
 		return
 	}
 	if f.resetGuest.Load() {
@@ -37,7 +37,7 @@ func (f *Flow) leave() {
 // the RST; so may the guest's.
 func (f *Flow) resetLater(wait time.Duration) {
 	if f.delivered() {
-		f.cut()
+		f.cfg.Orphans.cut(f)
 		return
 	}
 	time.AfterFunc(wait, func() {
@@ -62,12 +62,4 @@ func (f *Flow) delivered() bool {
 	}
 	f.ep.SocketOptions().SetSendBufferSize(1, true)
 	return f.ep.Readiness(waiter.WritableEvents)&waiter.WritableEvents != 0
-}
-
-// cut resets what is left of an orphan. It may be called more than once.
-func (f *Flow) cut() {
-	if f.cfg.Orphans.remove(f) {
-		f.ep.Abort()
-		f.ep.Close()
-	}
 }

@@ -35,29 +35,41 @@ func (o *Orphans) Len() int {
 func (o *Orphans) Close() {
 	o.mu.Lock()
 	o.closed = true
-	all := make([]*Flow, 0, o.list.Len())
-	for el := o.list.Front(); el != nil; el = el.Next() {
-		all = append(all, el.Value.(*Flow))
-	}
+	all := o.shrinkLocked(0)
 	o.mu.Unlock()
-	for _, f := range all {
-		f.cut()
-	}
+	abort(all)
 }
 
 // add takes f in, until its endpoint has ended.
 func (o *Orphans) add(f *Flow) {
-	var victim *Flow
 	o.mu.Lock()
 	f.orphan = o.list.PushBack(f)
+	room := o.max
 	if o.closed {
-		victim = f
-	} else if o.list.Len() > o.max {
-		victim = o.list.Front().Value.(*Flow)
+		room = 0
 	}
+	victims := o.shrinkLocked(room)
 	o.mu.Unlock()
-	if victim != nil {
-		victim.cut()
+	abort(victims)
+}
+
+// shrinkLocked takes out the oldest ones until there are no more than n, and
+// returns them. They are the caller's to abort, without the lock: an endpoint
+// that ends calls remove.
+func (o *Orphans) shrinkLocked(n int) (out []*Flow) {
+	for o.list.Len() > n {
+		f := o.list.Front().Value.(*Flow)
+		o.removeLocked(f)
+		out = append(out, f)
+	}
+	return out
+}
+
+// abort resets Flows that were taken out.
+func abort(flows []*Flow) {
+	for _, f := range flows {
+		f.ep.Abort()
+		f.ep.Close()
 	}
 }
 
@@ -72,10 +84,21 @@ func (o *Orphans) has(f *Flow) bool {
 func (o *Orphans) remove(f *Flow) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	return o.removeLocked(f)
+}
+
+func (o *Orphans) removeLocked(f *Flow) bool {
 	if f.orphan == nil {
 		return false
 	}
 	o.list.Remove(f.orphan)
 	f.orphan = nil
 	return true
+}
+
+// cut resets f, unless it has left.
+func (o *Orphans) cut(f *Flow) {
+	if o.remove(f) {
+		abort([]*Flow{f})
+	}
 }

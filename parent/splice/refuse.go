@@ -49,7 +49,7 @@ func (f *Flow) refuse() {
 func (f *Flow) giveUp() {
 	f.die()
 	if f.orphaned.Load() {
-		f.cut()
+		f.cfg.Orphans.cut(f)
 	}
 	// If it becomes an orphan just now, leave sees that it is dead.
 }
