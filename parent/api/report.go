@@ -26,6 +26,7 @@ type Stats struct {
 	Other   Traffic           `json:"other"` // frames of other protocols
 	DNS     DNS               `json:"dns"`
 	Hostfwd Hostfwd           `json:"hostfwd"`
+	Orphans int               `json:"orphans"`          // TCP connections that only the guest still has
 	Drops   map[string]uint64 `json:"drops"`            // packets, by reason
 	Switch  *Switch           `json:"switch,omitempty"` // of --target-type=bess
 	Memory  Memory            `json:"memory"`

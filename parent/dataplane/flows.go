@@ -6,9 +6,15 @@ type Flows struct {
 	UDP  int // guest addresses and ports with a host socket
 	DNS  int // sockets of the relay, and connections to the nameserver
 	Echo int // ping sockets
+	// Orphans are TCP connections, forwarded ones too, whose host side is
+	// closed, and whose guest has not taken all of it.
+	Orphans int
 }
 
 // Flows counts.
 func (p *Plane) Flows() Flows {
-	return Flows{TCP: p.tcp.Len(), UDP: p.udp.Len(), DNS: p.relay.Len() + p.streams.Len(), Echo: p.echo.Len()}
+	return Flows{
+		TCP: p.tcp.Len(), UDP: p.udp.Len(), DNS: p.relay.Len() + p.streams.Len(), Echo: p.echo.Len(),
+		Orphans: p.tcp.Orphans() + p.fwd.Orphans(),
+	}
 }

@@ -73,9 +73,10 @@ func (c Control) Stats() api.Stats {
 			UDP:      count(fwd.UDP),
 			Refused:  fwd.Refused,
 		},
-		Drops:  p.dropped(fwd),
-		Switch: p.switched(),
-		Memory: memory(),
+		Orphans: now.Orphans,
+		Drops:   p.dropped(fwd),
+		Switch:  p.switched(),
+		Memory:  memory(),
 	}
 	return s
 }

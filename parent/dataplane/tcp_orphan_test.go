@@ -1,10 +1,13 @@
 package dataplane
 
 import (
+	"io"
 	"net"
 	"net/netip"
 	"testing"
 	"time"
+
+	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 
 	"github.com/slirp4netns-go/slirp4netns/parent/splice"
 )
@@ -36,10 +39,41 @@ func TestTCPOrphans(t *testing.T) {
 			if n := g.plane.tcp.Orphans(); n != splice.MaxOrphans {
 				t.Errorf("%d orphans, want %d", n, splice.MaxOrphans)
 			}
+			if n := g.plane.Control().Stats().Orphans; n != splice.MaxOrphans {
+				t.Errorf("query_stats counts %d orphans, want %d", n, splice.MaxOrphans)
+			}
 			g.plane.Close()
 			settled(t, "no orphan is left", func() bool { return g.plane.tcp.Orphans() == 0 })
 		})
 	}
+}
+
+// Connections of forwarded ports whose client is gone are counted, too.
+func TestForwardOrphans(t *testing.T) {
+	g := newGuest(t, nil)
+	g.listen(80, func(c net.Conn) {
+		c.(*gonet.TCPConn).CloseWrite()
+		io.Copy(io.Discard, c)
+	})
+	_, at := g.forward("tcp", "127.0.0.1", 80)
+	c, err := net.Dial("tcp", at.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.ReadAll(c); err != nil { // the guest's FIN
+		t.Error(err)
+	}
+	if err := g.stack.DisableNIC(1); err != nil {
+		t.Fatal(err)
+	}
+	c.Write([]byte("the rest"))
+	c.Close()
+	settled(t, "it is an orphan", func() bool { return g.plane.Flows().Orphans == 1 })
+	if err := g.stack.EnableNIC(1); err != nil {
+		t.Fatal(err)
+	}
+	settled(t, "it has left", func() bool { return g.plane.Flows().Orphans == 0 })
 }
 
 // A guest that does not take the rest before the server's RST, and goes on

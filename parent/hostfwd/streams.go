@@ -149,6 +149,10 @@ func (s *streams) close() {
 	s.splice.Orphans.Close()
 }
 
+// Orphans is the number of connections whose client is gone, and whose guest has
+// not taken all that it had sent.
+func (t *Table) Orphans() int { return t.tcp.splice.Orphans.Len() }
+
 // counts are the numbers of connections now and since the start.
 func (s *streams) counts() (open int, total uint64) {
 	s.mu.Lock()
