@@ -18,6 +18,7 @@ var apiRequests = []string{
 	`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_addr":"127.0.0.1","host_port":28080,"guest_addr":"","guest_port":80}}`,
 	`{"execute":"add_hostfwd","arguments":{"proto":"udp","host_addr":"127.0.0.1","host_port":28080,"guest_addr":"0.0.0.0","guest_port":80}}`,
 	`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_addr":null,"host_port":28081.9,"guest_port":80.1}}`,
+	`{"execute":"add_hostfwd","arguments":{"proto":"udp","host_addr":7,"host_port":28088,"guest_addr":{},"guest_port":80}}`,
 	`{"execute":"list_hostfwd"}`,
 	// Duplicates and overlaps.
 	`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_addr":"127.0.0.1","host_port":28080,"guest_port":80}}`,

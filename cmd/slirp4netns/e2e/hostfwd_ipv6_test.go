@@ -1,10 +1,13 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
 )
@@ -27,6 +30,44 @@ func TestHostfwdSourceIPv6(t *testing.T) {
 	} {
 		for _, network := range []string{"tcp", "udp"} {
 			t.Run(network+" "+c.name, func(t *testing.T) { c.check(t, path, network, addr) })
+		}
+	}
+}
+
+// So it is over IPv6.
+func TestHostfwdClientInGuestPrefixIPv6(t *testing.T) {
+	addInetAddr(t, "fd00::50")
+	hostRoute(t, "fd00::50/128", "via", "2001:db8:100::2")
+	g, _, path := controlled(t, "-6")
+	addr := guestAddr6(t, g)
+	serveTCP(t, g, net.JoinHostPort(addr, "80"), tellPeer)
+	serveUDP6(t, g, net.JoinHostPort(addr, "80"))
+	for _, network := range []string{"tcp", "udp"} {
+		t.Run(network, func(t *testing.T) {
+			sourceCase{client{ns: lab.Inet, from: "fd00::50", to: "2001:db8:100::1"}, "::", "fd00::2"}.check(t, path, network, addr)
+		})
+	}
+}
+
+// A guest that refuses over IPv6, or says that there is no way, is a reset for
+// clients of both IP versions.
+func TestHostfwdRefusedIPv6(t *testing.T) {
+	g, _, path := controlled(t, "-6")
+	addr := guestAddr6(t, g)
+	guestSysctl(t, g, "net.ipv6.conf.all.forwarding", "1")
+	g.Run(t, commandTimeout, "ip", "-6", "route", "add", "unreachable", "2001:db8::200")
+	for guest, why := range map[string]string{addr: "refused", "2001:db8::200": "unreachable"} {
+		for _, host := range []string{"127.0.0.1", "::1"} {
+			_, port := forwardTo(t, path, "tcp", host, 0, guest, 81)
+			c, err := client{to: host}.dial("tcp", port)
+			start := time.Now()
+			if err == nil {
+				_, err = c.Read(make([]byte, 1))
+				c.Close()
+			}
+			if d := time.Since(start); !errors.Is(err, syscall.ECONNRESET) || d > 2*time.Second {
+				t.Errorf("%s, from %s: %v after %v, want a reset at once", why, host, err, d)
+			}
 		}
 	}
 }

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"io"
 	"net"
 	"testing"
 
@@ -83,14 +82,10 @@ func TestHostfwdClientInGuestPrefix(t *testing.T) {
 	hostRoute(t, "10.0.2.50/32", "via", "198.51.100.2")
 	g, _, path := controlled(t)
 	serveTCP(t, g, "0.0.0.0:80", tellPeer)
-	_, port := forward(t, path, "tcp", "0.0.0.0", 0, 80)
-	conn, err := client{ns: lab.Inet, from: "10.0.2.50", to: "198.51.100.1"}.dial("tcp", port)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	_, p, _ := net.SplitHostPort(conn.LocalAddr().String())
-	if b, err := io.ReadAll(conn); err != nil || string(b) != "10.0.2.2:"+p {
-		t.Errorf("seen as %q, %v; want the gateway, port %s", b, err, p)
+	serveUDP(t, g, "0.0.0.0:80", whoami)
+	for _, network := range []string{"tcp", "udp"} {
+		t.Run(network, func(t *testing.T) {
+			sourceCase{client{ns: lab.Inet, from: "10.0.2.50", to: "198.51.100.1"}, "0.0.0.0", "10.0.2.2"}.check(t, path, network, "")
+		})
 	}
 }

@@ -133,9 +133,13 @@ func writeSysctl(name, value string) error { return os.WriteFile(sysctlPath(name
 // until the test's end.
 func addInetAddr(t *testing.T, addr string) {
 	t.Helper()
-	a, err := netlink.ParseAddr(addr + "/32")
+	ip := netip.MustParseAddr(addr)
+	a, err := netlink.ParseAddr(netip.PrefixFrom(ip, ip.BitLen()).String())
 	if err != nil {
 		t.Fatal(err)
+	}
+	if ip.Is6() {
+		a.Flags = unix.IFA_F_NODAD
 	}
 	change := func(change func(netlink.Link, *netlink.Addr) error) error {
 		return lab.Inet.Do(func() error {
