@@ -33,7 +33,8 @@ func echo6(t *testing.T, g *lab.Guest, to string, size int) string {
 	if err := s.send(strings.Repeat("x", size), ""); err != nil {
 		return err.Error()
 	}
-	if b, _ := s.receiveBytes(500 * time.Millisecond); b != nil {
+	s.wait(unix.POLLIN|unix.POLLERR, 500*time.Millisecond)
+	if b, _ := s.receiveBytes(0); b != nil {
 		return fmt.Sprintf("%d bytes", len(b))
 	}
 	return s.fault(0)

@@ -75,6 +75,9 @@ func TestIPv6HostLoopback(t *testing.T) {
 			if want := a == c.open; (err == nil) != want {
 				t.Errorf("%v: connection to %s: %v", c.args, a, err)
 			}
+			if got, want := echo6(t, g, "["+a+"]:7", 10), a == c.open; (got == "10 bytes") != want {
+				t.Errorf("%v: datagram to %s: %q", c.args, a, got)
+			}
 		}
 	}
 }
