@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // The stages of a program that enters the lab, each its own process.
@@ -44,6 +47,7 @@ func Enter() {
 	case stageInit:
 		os.Exit(runInit())
 	case stageInside:
+		forgetCaller()
 		if err := startServers(); err != nil {
 			fmt.Fprintln(os.Stderr, "lab:", err)
 			os.Exit(1)
@@ -51,6 +55,18 @@ func Enter() {
 	default:
 		fmt.Fprintf(os.Stderr, "lab: unknown stage %s=%s\n", stageEnv, stage)
 		os.Exit(1)
+	}
+}
+
+// forgetCaller keeps what is run here from what our caller happened to leave:
+// open descriptors, and signals that are ignored, as by nohup(1).
+func forgetCaller() {
+	_ = unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC)
+	for _, s := range []os.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM} {
+		if signal.Ignored(s) {
+			// One that has a handler is the default's after exec(2).
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
 	}
 }
 
