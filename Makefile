@@ -31,7 +31,7 @@ NEED_TEST  := $(NEED_LAB) slirp4netns=slirp4netns strace=strace git=git gcc=gcc 
 	/usr/include/stdio.h=libc6-dev protoc=protobuf-compiler qemu-s390x-static=qemu-user-static
 # Callers, and what they and the manual's examples use.
 NEED_TEST  += iptables=iptables vde_plug=vdeplug bwrap=bubblewrap
-NEED_BENCH := $(NEED_LAB) slirp4netns=slirp4netns iperf3=iperf3 linux.uml=user-mode-linux busybox=busybox-static pasta=passt wrk=wrk nginx=nginx-light
+NEED_BENCH := $(NEED_LAB) slirp4netns=slirp4netns iperf3=iperf3 linux.uml=user-mode-linux busybox=busybox-static pasta=passt wrk=wrk nginx=nginx-light newuidmap=uidmap
 
 .NOTPARALLEL:
 .PHONY: all build help demo test clients soak bench fuzz lint unit-race cross generate check-generated vulncheck install man clean need-go
@@ -84,10 +84,11 @@ soak: need-go
 	$(MAKE) --no-print-directory build
 	CGO_ENABLED=0 SLIRP4NETNS_SOAK=$(SOAK) $(GO) test -count=1 -timeout 3h -v ./cmd/slirp4netns/e2e -run 'TestSoak|JoinAndLeave'
 
-## bench: ours against C slirp4netns and pasta in one run, into docs/benchmarks.* (ROUNDS=n)
+## bench: ours against C slirp4netns, pasta and RootlessKit's drivers in one run, into docs/benchmarks.* (ROUNDS=n)
 bench: need-go
 	build/need.sh $(NEED_BENCH)
 	$(MAKE) --no-print-directory build
+	$(MAKE) --no-print-directory clients
 	CGO_ENABLED=0 $(GO) build -o bin/lab/bench ./cmd/slirp4netns/e2e/bench
 	bin/lab/bench -rounds $(ROUNDS) -out docs
 

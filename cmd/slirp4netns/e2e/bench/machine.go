@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -26,6 +27,7 @@ type machine struct {
 	Pasta  string `json:"pasta"`
 	Wrk    string `json:"wrk"`
 	Nginx  string `json:"nginx"`
+	Kit    string `json:"rootlesskit"`
 }
 
 // thisMachine asks the machine.
@@ -42,6 +44,7 @@ func thisMachine() machine {
 		Pasta:  packaged("passt"),
 		Wrk:    packaged("wrk"),
 		Nginx:  packaged("nginx"),
+		Kit:    strings.TrimPrefix(says(filepath.Join(kitDir, "rootlesskit"), "--version"), "rootlesskit version "),
 	}
 	var u unix.Utsname
 	if unix.Uname(&u) == nil {

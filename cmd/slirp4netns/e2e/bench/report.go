@@ -71,6 +71,8 @@ program that is measured and both ends of what it carries.
   that is forwarded into the guest. What pasta forwards from loopback it hands
   to the namespace without its stack and the TAP ("splice").
 - Processor time: of the data plane's process alone, for 10^9 bytes.
+- RootlessKit's builtin port driver and gvisor-tap-vsock (network and ports):
+  those of RootlessKit %s.
 - Loopback alone: the same client and server without a guest; its MTU is 65536.
 - Request and response: %d on one connection, threads that block in system
   calls. 16 connections or clients: one thread with epoll(7) at either end, a
@@ -98,6 +100,6 @@ program that is measured and both ends of what it carries.
 | iperf3 | %s |
 | pasta | %s |
 | wrk, nginx | %s, %s |
-`, r.Seconds, requests, starts, sleepers, m.CPU, m.Cores, m.Memory, m.Kernel, m.System, m.Ours, m.Go, m.C, m.Iperf3, m.Pasta, m.Wrk, m.Nginx)
+`, r.Seconds, m.Kit, requests, starts, sleepers, m.CPU, m.Cores, m.Memory, m.Kernel, m.System, m.Ours, m.Go, m.C, m.Iperf3, m.Pasta, m.Wrk, m.Nginx)
 	return b.String()
 }

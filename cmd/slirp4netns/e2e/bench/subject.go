@@ -28,13 +28,17 @@ var (
 	theirs   = &subject{name: "C", title: "C slirp4netns", binary: lab.Reference, connect: connectSlirp}
 	pasta    = &subject{name: "pasta", title: "pasta", connect: connectPasta}
 	loopback = &subject{name: "loopback", title: "loopback alone", connect: connectNothing}
+	builtin  = &subject{name: "builtin", title: "RootlessKit's builtin ports", connect: kit("slirp4netns", "builtin", "10.0.2.2")}
+	vsock    = &subject{name: "gvisor-tap-vsock", title: "gvisor-tap-vsock", connect: kit("gvisor-tap-vsock", "gvisor-tap-vsock", "10.0.2.1")}
 
-	subjects = []*subject{ours, theirs, pasta, loopback}
+	// subjects are all, in the order of the tables.
+	subjects = []*subject{ours, theirs, pasta, builtin, vsock, loopback}
 )
 
 // Who takes part in a measurement.
 var (
-	alone     = []*subject{ours}
-	slirps    = []*subject{ours, theirs}
-	withPasta = []*subject{ours, theirs, pasta}
+	alone        = []*subject{ours}
+	slirps       = []*subject{ours, theirs}
+	withPasta    = []*subject{ours, theirs, pasta}
+	withLoopback = []*subject{ours, theirs, pasta, loopback}
 )

@@ -50,15 +50,29 @@ func (b *bench) transfer(at *place, way string, streams int) *report {
 
 // iperf runs a client.
 func (b *bench) iperf(at *place, server string, port int, args ...string) *report {
-	ctx, cancel := context.WithTimeout(context.Background(), b.rate()+30*time.Second)
-	defer cancel()
-	cmd := at.command(ctx, "iperf3", append(b.iperfArgs(server, port), args...)...)
-	out, err := cmd.Output()
-	if err != nil {
-		b.p.Fatalf("%v: %v\n%s", cmd.Args, err, out)
+	args = append(b.iperfArgs(server, port), args...)
+	for tries := 1; ; tries++ {
+		ctx, cancel := context.WithTimeout(context.Background(), b.rate()+30*time.Second)
+		out, err := at.command(ctx, "iperf3", args...).Output()
+		cancel()
+		var r report
+		if err == nil {
+			err = json.Unmarshal(out, &r)
+		}
+		switch {
+		case err == nil && (r.End.Received.BitsPerSecond != 0 || r.End.Sum.Packets != 0):
+			return &r
+		case err != nil || len(r.Start.Connected) != 0 || tries == maxTries:
+			b.p.Fatalf("iperf3 %v: %v\n%s", args, err, out)
+		}
+		// A server that still looks at the one before (await) turns others
+		// away. Nothing was measured.
+		time.Sleep(100 * time.Millisecond)
 	}
-	return b.parse(string(out))
 }
+
+// maxTries is how often a client asks a server that turns it away.
+const maxTries = 5
 
 // iperfArgs are those of every client. The first second does not count.
 func (b *bench) iperfArgs(server string, port int) []string {
@@ -67,6 +81,9 @@ func (b *bench) iperfArgs(server string, port int) []string {
 
 // report is the part of iperf3's that we need.
 type report struct {
+	Start struct {
+		Connected []struct{} `json:"connected"`
+	} `json:"start"`
 	End struct {
 		Sum struct { // of UDP
 			Seconds float64 `json:"seconds"`
