@@ -40,7 +40,7 @@ func (p *process) removeFiles() {
 		switch {
 		case f.remover != nil:
 			err = f.remover.Remove()
-		case !p.cfg.Sandbox:
+		case !p.entered:
 			err = f.remove()
 		}
 		if err != nil {

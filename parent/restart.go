@@ -136,9 +136,10 @@ func (p *process) resume(ctx context.Context, s *state) error {
 		return err
 	}
 	if err := p.keepRemovers(); err != nil {
-		return notLocked(err)
+		return notLocked(sandbox.Explain(err))
 	}
 	p.buildPlane()
+	p.entered = true
 	if err := sandbox.Enter(resolvConf); err != nil {
 		return notLocked(err)
 	}

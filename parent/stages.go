@@ -55,10 +55,11 @@ type process struct {
 	child      *door.Process // to be reaped; nil: none
 	sockets    ipc.Sockets   // to the child
 
-	files  []*hostFile     // that we made
-	socket *api.Socket     // nil: none
-	peers  int             // the listening socket of --target-type=bess
-	sw     *vswitch.Switch // nil: none
+	files   []*hostFile     // that we made
+	entered bool            // the sandbox, where their paths lead nowhere
+	socket  *api.Socket     // nil: none
+	peers   int             // the listening socket of --target-type=bess
+	sw      *vswitch.Switch // nil: none
 
 	plane    *dataplane.Plane
 	planeErr error

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"testing"
@@ -102,15 +101,7 @@ var tracerWays = map[string]string{
 // runTracer runs trace as the guest's root.
 func runTracer(t *testing.T, g *lab.Guest, pid int) (said map[string]string) {
 	t.Helper()
-	program, err := os.ReadFile("/proc/self/exe")
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(lab.TempDir(t, g.UID), "tracer")
-	if err := lab.WriteExecutable(path, string(program)); err != nil {
-		t.Fatal(err)
-	}
-	out := g.Run(t, commandTimeout, "env", fmt.Sprintf("%s=%d", tracerEnv, pid), path)
+	out := g.Run(t, commandTimeout, "env", fmt.Sprintf("%s=%d", tracerEnv, pid), again(t))
 	if err := json.Unmarshal([]byte(out), &said); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
