@@ -31,7 +31,13 @@ type Server struct {
 	mu      sync.Mutex
 	clients *list.List // guarded by mu; of *client, oldest first
 	left    *sync.Cond // on mu; a client has left
-	all     sync.WaitGroup
+
+	// busy is held while a request is done, which never waits for a client:
+	// one at a time, so that however many there are the data plane, which runs
+	// on one processor with them, has its turn after each slice of time.
+	busy sync.Mutex
+
+	all sync.WaitGroup
 }
 
 // client is one connection.
@@ -128,7 +134,9 @@ func (s *Server) each(f func(*net.UnixConn)) {
 // serve is one client: one request, one write, end of file.
 func (s *Server) serve(conn *net.UnixConn) {
 	request, v := read(conn)
+	s.busy.Lock()
 	reply := s.answer(request, v)
+	s.busy.Unlock()
 	conn.SetWriteDeadline(time.Now().Add(patience))
 	if _, err := conn.Write(reply); err != nil {
 		return

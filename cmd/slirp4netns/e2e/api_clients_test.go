@@ -7,6 +7,7 @@ import (
 	"math/rand"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -48,6 +49,43 @@ func TestAPIIdleClients(t *testing.T) {
 	}
 	if gap := stop(); gap > 500*time.Millisecond {
 		t.Errorf("the transfer stood still for %v", gap)
+	}
+}
+
+// Clients that ask for all there is to be told, of thousands of flows and over and
+// over, do not hold up a transfer either.
+func TestAPIBusyClients(t *testing.T) {
+	const clients = 4
+	g, _, path := controlled(t)
+	count := 0
+	for port := 10000; count < 4000; port += 400 {
+		burst(t, g, port, 400, "x", "198.51.100.2:9") // of which some may be lost
+		count = len(flows(t, path))
+	}
+	stop := watchTransfer(t, g)
+	var all sync.WaitGroup
+	var answered atomic.Int64
+	end := time.Now().Add(time.Second)
+	for range clients {
+		all.Go(func() {
+			for time.Now().Before(end) {
+				reply, err := tryAskAPI(path, `{"execute":"list_flows"}`)
+				if err != nil || strings.Count(reply, `"proto":"udp"`) < count {
+					t.Errorf("%d bytes, %v", len(reply), err)
+					return
+				}
+				answered.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	gap := stop()
+	t.Logf("%d lists of %d flows, and the transfer stood still for %v at most", answered.Load(), count, gap)
+	if gap > 500*time.Millisecond {
+		t.Errorf("the transfer stood still for %v", gap)
+	}
+	if answered.Load() < clients {
+		t.Errorf("%d requests were answered", answered.Load())
 	}
 }
 
