@@ -3,6 +3,7 @@ package child
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -73,6 +74,8 @@ func exists(name string) (bool, error) {
 // there, but that we cannot have. The first line remains the C program's.
 func explain(err error, name string, there bool) error {
 	switch {
+	case strings.HasPrefix(err.Error(), "open("):
+		return explainDevice(err)
 	case there && errors.Is(err, unix.EBUSY):
 		return fmt.Errorf("%s\n%s: another process is attached to this TAP", ipc.UserText(err), name)
 	case there && errors.Is(err, unix.EINVAL):
@@ -81,4 +84,20 @@ func explain(err error, name string, there bool) error {
 		return fmt.Errorf("%s\n%s: exists already, and belongs to another user", ipc.UserText(err), name)
 	}
 	return err
+}
+
+// explainDevice adds a line to what the kernel says about /dev/net/tun.
+func explainDevice(err error) error {
+	var why string
+	switch {
+	case errors.Is(err, unix.EACCES):
+		why = "it takes mode 0666 (chmod 666 /dev/net/tun, as root)"
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENODEV), errors.Is(err, unix.ENXIO):
+		why = "the kernel's module is not there (modprobe tun, as root), or this container was not given the device (--device /dev/net/tun)"
+	case errors.Is(err, unix.EPERM):
+		why = "this container's device cgroup forbids it (--device /dev/net/tun)"
+	default:
+		return err
+	}
+	return fmt.Errorf("%s\n%s", ipc.UserText(err), why)
 }

@@ -15,9 +15,11 @@ const (
 	childFD  = 4
 )
 
-// ChildFiles are the child's open files, for the parent to start it with.
+// ChildFiles are the child's open files, for the parent to start it with. None
+// of the first three is left closed: Go's runtime would open /dev/null, which
+// need not be there, and would not start without it.
 func ChildFiles(s Sockets) []*os.File {
-	return []*os.File{0: nil, 1: nil, 2: os.Stderr, childRPC: s.RPC, childFD: s.FD}
+	return []*os.File{0: os.Stderr, 1: os.Stderr, 2: os.Stderr, childRPC: s.RPC, childFD: s.FD}
 }
 
 // ChildSockets are the sockets that a child started so has inherited, now

@@ -35,6 +35,9 @@ func openNamespaces(t Target) (n namespaces, err error) {
 			user = fmt.Sprintf("/proc/%d/ns/user", t.PID)
 		}
 		n.net, err = openFile(fmt.Sprintf("/proc/%d/ns/net", t.PID))
+		if err != nil {
+			err = unreadable(err, t.PID)
+		}
 	case TargetPath:
 		n.net, err = openFile(t.Path)
 	default:
@@ -51,7 +54,7 @@ func openNamespaces(t Target) (n namespaces, err error) {
 		return n, err
 	}
 	n.preferOwner()
-	if n.user != nil && isOurUserNS(n.user) {
+	if n.user != nil && isOur("user", n.user) {
 		n.user.Close()
 		n.user = nil
 	}
@@ -97,10 +100,10 @@ func owner(ns *os.File) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "owner of "+ns.Name()), nil
 }
 
-// isOurUserNS tells whether ns is the user namespace that we are in, which
-// nobody can join once more.
-func isOurUserNS(ns *os.File) bool {
-	ours, err := os.Open("/proc/self/ns/user")
+// isOur tells whether ns is the namespace of its kind that we are in. A user
+// namespace that we are in cannot be joined once more.
+func isOur(kind string, ns *os.File) bool {
+	ours, err := os.Open("/proc/self/ns/" + kind)
 	if err != nil {
 		return false
 	}

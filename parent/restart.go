@@ -30,6 +30,8 @@ func (p *process) restart() error {
 		ChildFD:  -1,
 		RPC:      -1,
 		RPCFiles: -1,
+
+		WhyRefused: p.whyRefused,
 	}
 	var err error
 	if s.Name, err = processName(); err != nil {
@@ -105,7 +107,8 @@ func Resume(stage string) int {
 		cfg:     s.Config,
 		readyFD: s.ReadyFD, exitFD: s.ExitFD, target: s.TargetFD,
 		mute: s.Mute, hungUp: s.HungUp,
-		death: deathSignal{s.DeathSignal, s.Caller},
+		death:      deathSignal{s.DeathSignal, s.Caller},
+		whyRefused: s.WhyRefused,
 	}
 	if s.TapFD >= 0 {
 		p.cfg.Target.FD = s.TapFD

@@ -83,7 +83,7 @@ func (p *process) bury(err error) error {
 	var refusal *ipc.Refusal
 	if errors.As(err, &refusal) {
 		proc.End(0)
-		return &childError{refusal.Text, 1}
+		return &childError{refused(refusal.Text, p.whyRefused), 1}
 	}
 	if !errors.Is(err, ipc.ErrNoAnswer) {
 		proc.End(0)

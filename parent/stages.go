@@ -46,6 +46,7 @@ type process struct {
 	cfg *Config
 
 	namespaces namespaces
+	whyRefused string // see namespaces.whyRefused
 	readyFD    int
 	exitFD     int
 	mute       bool // the ready-fd was not open from the start
@@ -86,6 +87,7 @@ func (p *process) open() (err error) {
 	if p.namespaces, err = openNamespaces(p.cfg.Target); err != nil {
 		return err
 	}
+	p.whyRefused = p.namespaces.whyRefused(p.cfg.Target)
 	keep := []int{p.readyFD, p.exitFD}
 	if p.cfg.Target.Kind == TargetTapFD {
 		keep = append(keep, p.cfg.Target.FD)

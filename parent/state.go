@@ -31,6 +31,8 @@ type state struct {
 	// The child, which is making the TAP meanwhile.
 	ChildPID, ChildFD, RPC, RPCFiles int
 
+	WhyRefused string // as in process
+
 	DeathSignal unix.Signal
 	Caller      int // the PID that DeathSignal is about
 }

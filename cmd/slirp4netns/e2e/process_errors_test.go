@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
@@ -54,7 +55,51 @@ func TestAnothersProcess(t *testing.T) {
 	lab.RequireBinary(t)
 	pid := strconv.Itoa(lab.NewGuest(t, byRoot).PID)
 	out, status := runToEnd(t, user, lab.Binary, pid, "tap0")
-	if want := "/proc/" + pid + "/ns/net: Permission denied\nchild failed(1)\n"; out != want || status != 1 {
+	if want := "/proc/" + pid + "/ns/net: Permission denied\nPID " + pid + " is a process of the user with ID 0\nchild failed(1)\n"; out != want || status != 1 {
 		t.Errorf("status %d, %q, want %q", status, out, want)
+	}
+}
+
+// TestStartErrorsExplained is what people meet who take the wrong process, or
+// have no device: the C program's line, and one that says more.
+func TestStartErrorsExplained(t *testing.T) {
+	lab.NeedUsers(t)
+	lab.RequireBinary(t)
+	sleep := lab.Command(t.Context(), user, "sleep", "600")
+	if err := sleep.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sleep.Process.Kill(); sleep.Wait() })
+	ours := strconv.Itoa(sleep.Process.Pid)
+	g := lab.NewGuest(t, byUser)
+	pid := strconv.Itoa(g.PID)
+	const refused, device = "setns(CLONE_NEWNET): Operation not permitted\n", "open(\"/dev/net/tun\"): "
+	without := func(command string) string {
+		return script(t, 0, "exec unshare -m -- sh -c '"+command+" && exec setpriv --reuid="+strconv.Itoa(user)+" --regid="+strconv.Itoa(user)+" --clear-groups -- "+lab.Binary+" \"$@\"' sh \"$@\"")
+	}
+	for _, c := range []struct {
+		name   string
+		uid    int
+		binary string
+		args   []string
+		want   string
+	}{
+		{"our own namespace", user, lab.Binary, []string{ours, "tap0"},
+			refused + "PID " + ours + " is in our own network namespace: it has made none of its own, or not yet (unshare --net)\n"},
+		{"a namespace of root's", user, lab.Binary, []string{"--netns-type=path", lab.Inet.Path(), "tap0"},
+			refused + "the network namespace of " + lab.Inet.Path() + " belongs to our own user namespace: to join it takes CAP_SYS_ADMIN there, which root has\n"},
+		{"no device", 0, without("mount -t tmpfs t /dev"), []string{pid, "tap0"},
+			device + "No such file or directory\nthe kernel's module is not there (modprobe tun, as root), or this container was not given the device (--device /dev/net/tun)\n"},
+		{"a device of root's", 0, without("umask 077 && mount -t tmpfs t /mnt && mknod /mnt/tun c 10 200 && mount --bind /mnt/tun /dev/net/tun"), []string{pid, "tap0"},
+			device + "Permission denied\nit takes mode 0666 (chmod 666 /dev/net/tun, as root)\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for _, locks := range [][]string{nil, bothLocks} {
+				out, status := runToEnd(t, c.uid, c.binary, append(locks[:len(locks):len(locks)], c.args...)...)
+				if !strings.Contains(out, c.want) || !strings.HasSuffix(out, "child failed(1)\n") || status != 1 {
+					t.Errorf("%v: status %d, %q, want %q", locks, status, out, c.want)
+				}
+			}
+		})
 	}
 }

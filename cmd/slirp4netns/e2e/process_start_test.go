@@ -276,12 +276,13 @@ func TestAmbientCapabilities(t *testing.T) {
 	lab.StartSlirp(t, o)
 }
 
-// TestWithoutCapabilities is the same user without them: a clear error.
+// TestWithoutCapabilities is the same user without them: a clear error, and why.
 func TestWithoutCapabilities(t *testing.T) {
 	g := lab.NewGuest(t, current)
 	enter := script(t, user, fmt.Sprintf(`exec nsenter -U --preserve-credentials -t %d -- %s "$@"`, g.PID, lab.Binary))
 	out, status := runToEnd(t, user, enter, "-c", strconv.Itoa(g.PID), "tap0")
-	if want := "setns(CLONE_NEWNET): Operation not permitted\nchild failed(1)\n"; out != want || status != 1 {
+	if want := fmt.Sprintf("setns(CLONE_NEWNET): Operation not permitted\nthe network namespace of PID %d belongs to our own user namespace:"+
+		" to join it takes CAP_SYS_ADMIN there, which root has\nchild failed(1)\n", g.PID); out != want || status != 1 {
 		t.Errorf("status %d, %q, want %q", status, out, want)
 	}
 }
