@@ -117,3 +117,41 @@ func TestDHCPDhcpcd(t *testing.T) {
 	g.Run(t, commandTimeout, "umount", "/run") // where the next client's script is
 	releasedFirst(t, g)
 }
+
+// An address that somebody has all the same is declined, and another one taken.
+// Here another machine on the guest's bridge has it.
+func TestDHCPDecline(t *testing.T) {
+	t.Parallel()
+	g := dhcpGuest(t)
+	g.Run(t, commandTimeout, "sh", "-ec", `
+mount -t tmpfs netns /run/netns
+ip netns add other
+ip link add br0 type bridge
+ip link add v0 type veth peer name v1 netns other
+ip link set tap0 master br0
+ip link set v0 master br0
+ip link set br0 up
+ip link set v0 up
+ip -n other addr add 10.0.2.15/24 dev v1
+ip -n other link set v1 up`)
+	u := startInGuest(t, g, "busybox", "udhcpc", "-i", "br0", "-f", "-t", "5", "-T", "1", "-A", "1", "-a", "-s", leaseScript(t, g))
+	if got, want := u.want("bound ", 1), "bound ip=10.0.2.16 "; !strings.HasPrefix(got, want) {
+		t.Errorf("%s, want %s", got, want)
+	}
+	u.want("udhcpc: offered address is in use (got ARP reply), declining", 1)
+}
+
+// Who has an address already is told the rest.
+func TestDHCPInform(t *testing.T) {
+	t.Parallel()
+	g := dhcpGuest(t)
+	passwd := guestFile(t, g, "passwd", "root:x:0:0:root:/:/bin/sh\n")
+	g.Run(t, commandTimeout, "mount", "--bind", passwd, "/etc/passwd")
+	g.Run(t, commandTimeout, "mount", "-t", "tmpfs", "leases", "/var/lib/dhcpcd")
+	g.Run(t, commandTimeout, "mount", "-t", "tmpfs", "run", "/run")
+	g.Run(t, commandTimeout, "mkdir", "/run/dhcpcd")
+	g.Run(t, commandTimeout, "ip", "addr", "add", "10.0.2.50/24", "dev", "tap0")
+	c := startInGuest(t, g, "dhcpcd", "-4", "-A", "-B", "-d", "-t", "15", "-c", "/bin/true", "--inform", "tap0")
+	c.want("tap0: sending INFORM", 1)
+	c.want("tap0: received approval for 10.0.2.50", 1)
+}

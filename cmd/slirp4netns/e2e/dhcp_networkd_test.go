@@ -35,6 +35,7 @@ echo '<busconfig><type>system</type><listen>unix:path=/run/dbus/system_bus_socke
 // systemd-networkd obtains and renews a lease and takes the router's
 // advertisement, though no init runs.
 func TestDHCPNetworkd(t *testing.T) {
+	t.Parallel()
 	g := lab.NewGuest(t, lab.GuestOptions{})
 	g.Sysctl(t, "net.ipv6.conf.default.accept_ra", "0") // networkd does without the kernel
 	configureNothing(t, g, "-6", "--mtu=1400")
