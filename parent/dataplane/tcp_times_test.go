@@ -103,3 +103,34 @@ func TestTCPOrphanEnds(t *testing.T) {
 		})
 	}
 }
+
+// However long the guest has taken nothing before, it has its time from the
+// server's end on: for what netstack has, and for what is still in our socket.
+func TestTCPOrphanAfterPause(t *testing.T) {
+	for name, size := range map[string]int{"little": 8, "much": 3 << 20} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := newGuest(t, func(c *Config) {
+				shortTimes(c)
+				c.times.Open.Idle = time.Hour // it acknowledges nothing at all
+			})
+			const pause = 1200 * time.Millisecond // netstack would be about to give up
+			closed := make(chan time.Time, 1)
+			to := serve(t, func(c *net.TCPConn) {
+				c.SetWriteDeadline(time.Now().Add(pause))
+				c.Write(make([]byte, size))
+				time.Sleep(pause)
+				c.SetLinger(0)
+				closed <- time.Now()
+			})
+			r := newRawTCP(g, to)
+			r.connect("")
+			start := <-closed
+			settled(t, "it has ended", func() bool { return g.plane.tcp.Len()+g.plane.tcp.Orphans() == 0 })
+			if d := time.Since(start); d < 300*time.Millisecond {
+				t.Errorf("it was given up %v after the server's end, want 300 ms at least", d)
+			}
+			r.await("RST", rst)
+		})
+	}
+}

@@ -33,9 +33,10 @@ type Flow struct {
 	ended func()
 	since time.Time
 
-	mu    sync.Mutex
-	token poll.Token // guarded by mu
-	gone  bool       // guarded by mu; fd is closed
+	mu      sync.Mutex
+	token   poll.Token  // guarded by mu
+	gone    bool        // guarded by mu; fd is closed
+	limited *time.Timer // guarded by mu; calls overdue
 
 	// queue is the endpoint's from its making on.
 	queue waiter.Queue
@@ -54,8 +55,9 @@ type Flow struct {
 	// hostFailed says that the host's socket takes and brings nothing new:
 	// toHost ends at its next step, toGuest when it has passed on the rest.
 	hostFailed atomic.Bool
-	// taken is when the guest last took some of what a socket that has failed
-	// had left for it, or when the socket failed: nanoseconds after since.
+	// taken is when the guest last took some of what a socket that is closed
+	// or has failed had left for it, or when that came about: nanoseconds
+	// after since.
 	taken atomic.Int64
 	// dead makes both halves end at their next step.
 	dead       atomic.Bool
@@ -250,6 +252,7 @@ func (f *Flow) halfDone() {
 	}
 	f.closeSocket()
 	if f.dead.Load() {
+		f.unlimit()
 		f.queue.EventUnregister(&f.entry)
 		f.ep.Abort()
 		f.ep.Close()

@@ -21,10 +21,10 @@ type Times struct {
 	Open       Keepalive // towards the guest
 	HalfClosed Keepalive // the same after the guest's FIN
 	Host       Keepalive // towards the host's peer; in whole seconds
-	// Orphan is how long netstack goes on offering the last bytes of a
-	// connection whose host side has closed to a guest that does not take
-	// them. Linux gives up its own orphans (tcp_orphan_retries, tcp(7))
-	// somewhat sooner.
+	// Orphan is how long the last bytes of a connection whose host side has
+	// closed or failed are kept for a guest that does not take them (limit.go).
+	// Linux gives up its own orphans (tcp_orphan_retries, tcp(7)) somewhat
+	// sooner.
 	Orphan time.Duration
 }
 
@@ -65,10 +65,4 @@ func (k Keepalive) applyHost(fd int) {
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, int(k.Interval/time.Second))
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPCNT, k.Count)
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
-}
-
-// limitOrphan sets Times.Orphan.
-func (f *Flow) limitOrphan() {
-	timeout := tcpip.TCPUserTimeoutOption(f.cfg.times().Orphan)
-	_ = f.ep.SetSockOpt(&timeout)
 }

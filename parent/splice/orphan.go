@@ -18,7 +18,7 @@ const (
 // guest has not acknowledged, for Times.Orphan: the FIN that was queued behind
 // it, or the RST that takes its place.
 func (f *Flow) leave() {
-	f.limitOrphan()
+	f.limit()
 	f.orphaned.Store(true)
 	f.cfg.Orphans.add(f)
 	if f.dead.Load() { // since just now

@@ -93,6 +93,7 @@ func (o *Orphans) removeLocked(f *Flow) bool {
 	}
 	o.list.Remove(f.orphan)
 	f.orphan = nil
+	f.unlimit()
 	return true
 }
 

@@ -233,8 +233,7 @@ func (f *Flow) hostError() unix.Errno {
 func (f *Flow) hostGone() step {
 	f.resetGuest.Store(true)
 	f.resetHost.Store(true)
-	f.limitOrphan()
-	f.guestTook()
+	f.limit()
 	f.hostFailed.Store(true)
 	f.schedule(workToHost | workToGuest | workRefuse)
 	return finished

@@ -22,15 +22,6 @@ import (
 // later than one that was lost on the way once.
 const patience = 200 * time.Millisecond
 
-// guestTook notes that the guest has just taken something, or begins to have
-// something to take.
-func (f *Flow) guestTook() { f.taken.Store(int64(time.Since(f.since))) }
-
-// idleFor is for how long the guest has taken nothing.
-func (f *Flow) idleFor() time.Duration {
-	return time.Since(f.since) - time.Duration(f.taken.Load())
-}
-
 // refuse throws away what the guest has written to a connection whose host side
 // has failed, and resets it if that is all that it does. It runs on the worker.
 func (f *Flow) refuse() {
@@ -43,13 +34,4 @@ func (f *Flow) refuse() {
 		return
 	}
 	f.giveUp()
-}
-
-// giveUp resets a guest that does not take the rest, which is lost.
-func (f *Flow) giveUp() {
-	f.die()
-	if f.orphaned.Load() {
-		f.cfg.Orphans.cut(f)
-	}
-	// If it becomes an orphan just now, leave sees that it is dead.
 }
