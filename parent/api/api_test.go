@@ -171,6 +171,13 @@ func TestReplies(t *testing.T) {
 		{`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":-1}}`, bad("add_hostfwd: bad arguments.host_port")},
 		{`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":8080,"guest_port":65536}}`, bad("add_hostfwd: bad arguments.guest_port")},
 		{`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":8080,"host_port_end":8079,"guest_port":80}}`, bad("add_hostfwd: bad arguments.host_port_end")},
+		{`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":65500,"host_port_end":65600,"guest_port":80}}`, bad("add_hostfwd: bad arguments.host_port_end")},
+		{`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":1,"host_port_end":101,"guest_port":65500}}`, bad("add_hostfwd: bad arguments.host_port_end")},
+		{`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":1,"host_port_end":"9","guest_port":80}}`, bad("add_hostfwd: bad arguments.host_port_end")},
+		{`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":1,"host_port_end":null,"guest_port":80}}`, bad("add_hostfwd: bad arguments.host_port_end")},
+		{`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":1,"host_port_end":0,"guest_port":80}}`, bad("add_hostfwd: bad arguments.host_port_end")},
+		{`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_addr":"127.0.0.1%lo","host_port":1,"guest_port":80}}`, bad("add_hostfwd: bad arguments.host_addr")},
+		{`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":1,"guest_addr":"fe80::1%tap0","guest_port":80}}`, bad("add_hostfwd: bad arguments.guest_addr")},
 		{`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":0,"host_port_end":9,"guest_port":80}}`, bad("add_hostfwd: bad arguments.host_port_end")},
 		{`{"execute":"add_hostfwd","arguments":{"proto":"tcp","host_port":1,"host_port_end":1001,"guest_port":65000}}`, bad("add_hostfwd: bad arguments.host_port_end")},
 	} {

@@ -57,7 +57,11 @@ func open(fd int, network string, at netip.AddrPort) error {
 	if err := prepare(fd); err != nil {
 		return fmt.Errorf("options for %s: %w", at, err)
 	}
-	err := unix.Bind(fd, hostsock.Sockaddr(at))
+	sa := hostsock.Sockaddr(at)
+	if sa, ok := sa.(*unix.SockaddrInet6); ok && at.Addr().Zone() != "" && sa.ZoneId == 0 {
+		return fmt.Errorf("bind %s: there is no interface %s", at, at.Addr().Zone())
+	}
+	err := unix.Bind(fd, sa)
 	if errors.Is(err, unix.EACCES) {
 		return fmt.Errorf("bind %s: %w: it takes CAP_NET_BIND_SERVICE or a lower net.ipv4.ip_unprivileged_port_start", at, err)
 	}

@@ -126,6 +126,8 @@ func TestTableRefuses(t *testing.T) {
 		"tcp 127.0.0.1:20000-20010 10.0.2.100:80": "more than 10 ports would be forwarded",
 		"tcp 127.0.0.1:0 [fd00::5]:80":            "the guest has no IPv6 (--enable-ipv6)",
 		"tcp 192.0.2.99:0 10.0.2.100:80":          "bind 192.0.2.99:0: cannot assign requested address",
+		"tcp [fe80::1%nolink]:0 10.0.2.100:80":    "bind [fe80::1%nolink]:0: there is no interface nolink",
+		"udp6 [fe80::1%99999]:0 10.0.2.100:80":    "bind [fe80::1%99999]:0: ",
 		"sctp 127.0.0.1:0 10.0.2.100:80":          `protocol "sctp"`,
 	} {
 		if e, err := table.Add(ruleOf(t, rule)); err == nil || !strings.Contains(err.Error(), want) {
