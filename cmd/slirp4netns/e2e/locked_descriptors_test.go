@@ -23,17 +23,9 @@ func placeOf(fd int, path string) (place, error) {
 	return place{unix.Mkdev(st.Dev_major, st.Dev_minor), st.Ino, st.Mnt_id}, err
 }
 
-// leadsOut tries to leave through the descriptor that file, of /proc, stands
-// for: it must be no directory, or the root of a tree that hangs nowhere.
-func leadsOut(file string) error {
-	fd, err := unix.Open(file, unix.O_PATH|unix.O_CLOEXEC, 0)
-	if errors.Is(err, unix.ENOENT) {
-		return nil // it is closed by now
-	}
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
+// leadsOut tries to leave through a descriptor: it must be no directory, or the
+// root of a tree that hangs nowhere.
+func leadsOut(fd int) error {
 	here, err := placeOf(fd, "")
 	if err != nil {
 		return err
@@ -59,41 +51,58 @@ func leadsOut(file string) error {
 // that leads anywhere, and as many directories as it has sockets to remove.
 func checkDescriptors(t *testing.T, pid int, sockets int) {
 	t.Helper()
-	directories := 0
-	for fd := range openFiles(t, pid) {
-		file := fmt.Sprintf("/proc/%d/fd/%d", pid, fd)
-		if err := leadsOut(file); err != nil {
-			t.Errorf("descriptor %d: %v", fd, err)
+	process, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(process)
+	open, directories := 0, 0
+	// The first number that is free is given, so there are none above.
+	for number := range 1024 {
+		fd, err := unix.PidfdGetfd(process, number, 0)
+		if errors.Is(err, unix.EBADF) {
+			continue
 		}
-		if st, err := os.Stat(file); err == nil && st.IsDir() {
+		if err != nil {
+			t.Fatalf("pidfd_getfd(%d): %v", number, err)
+		}
+		open++
+		if err := leadsOut(fd); err != nil {
+			t.Errorf("descriptor %d: %v", number, err)
+		}
+		var st unix.Stat_t
+		if err := unix.Fstat(fd, &st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
 			directories++
 		}
+		unix.Close(fd)
 	}
-	if directories != sockets {
-		t.Errorf("%d directories are open, want %d", directories, sockets)
+	if directories != sockets || open < 3 {
+		t.Errorf("%d descriptors, of which %d are directories, want %d", open, directories, sockets)
 	}
 	for _, dir := range []string{"root", "cwd"} {
-		if err := leadsOut(fmt.Sprintf("/proc/%d/%s", pid, dir)); err != nil {
+		fd, err := unix.Open(fmt.Sprintf("/proc/%d/%s", pid, dir), unix.O_PATH|unix.O_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := leadsOut(fd); err != nil {
 			t.Errorf("%s: %v", dir, err)
 		}
+		unix.Close(fd)
 	}
 }
 
 // TestLeadsOut is what checkDescriptors would find, had the process kept plain
 // descriptors of directories.
 func TestLeadsOut(t *testing.T) {
-	for _, dir := range []string{lab.TempDir(t, user), "/etc", "/proc/self"} {
-		f, err := os.Open(dir)
+	for path, want := range map[string]bool{lab.TempDir(t, user): true, "/etc": true, "/proc/self": true, "/proc/self/exe": false} {
+		f, err := os.Open(path)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		if leadsOut(fmt.Sprintf("/proc/self/fd/%d", f.Fd())) == nil {
-			t.Errorf("%s does not lead out", dir)
+		if err := leadsOut(int(f.Fd())); (err != nil) != want {
+			t.Errorf("%s: %v, want an error: %t", path, err, want)
 		}
-	}
-	if err := leadsOut("/proc/self/exe"); err != nil {
-		t.Errorf("a file leads out: %v", err)
 	}
 }
 

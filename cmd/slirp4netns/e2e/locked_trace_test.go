@@ -126,6 +126,9 @@ func TestGuestRootCannotTouchTheLocked(t *testing.T) {
 				}
 				said := runTracer(t, g, s.Process.Pid)
 				for way, want := range tracerWays {
+					if way == "fd" && uid == 0 && lab.OneUser() {
+						continue // root is the guest's user, who may list the numbers
+					}
 					if said[way] != want {
 						t.Errorf("%s: %s, want %s", way, said[way], want)
 					}

@@ -42,6 +42,9 @@ func NeedUsers(t T) {
 	}
 }
 
+// OneUser tells that root and OrdinaryUID are the same user outside.
+func OneUser() bool { return oneUser }
+
 // Command is a command that runs as uid (0 or [OrdinaryUID]) on the host,
 // with a clean environment, in /. The context's end kills it.
 func Command(ctx context.Context, uid int, name string, args ...string) *exec.Cmd {
