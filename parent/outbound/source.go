@@ -141,7 +141,7 @@ func bindAddr(fd int, addr netip.Addr) error {
 
 // control is the ancillary data (IP_PKTINFO, ip(7)) that sends one datagram to
 // dst from s. It must not be written to. A datagram socket is not bound, since
-// the next datagram may go to loopback.
+// the next datagram may go to loopback; for IPv6 see pin.
 func (s *Source) control(dst netip.Addr) []byte {
 	if s == nil || IsHostLoopback(dst) {
 		return nil
