@@ -2,6 +2,7 @@ package child
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -95,17 +96,31 @@ func addAddress(h *netlink.Handle, link netlink.Link, p *ipc.Prefix) error {
 	return nil
 }
 
+// addRoute puts a route before those that are there. One by another interface
+// stays, and is in use again when this one has gone with its interface.
 func addRoute(h *netlink.Handle, link netlink.Link, r *ipc.Route) error {
 	to, gateway, err := r.Netip()
 	if err != nil {
 		return err
 	}
 	route := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: ipNet(to), Gw: gateway.AsSlice()}
-	if err := h.RouteReplace(route); err != nil {
+	if gateway.Is4() {
+		// Its flags (NLM_F_CREATE alone) have the IPv4 of the kernel put it
+		// first: there is no such thing as ECMP here.
+		err = h.RouteAddEcmp(route)
+	} else if err = h.RouteAdd(route); errors.Is(err, unix.EEXIST) {
+		route.Priority = usualMetric6 - 1
+		err = h.RouteAdd(route)
+	}
+	if err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("cannot set route to %v via %v: %w", to, gateway, err)
 	}
 	return nil
 }
+
+// usualMetric6 is that of IPv6 routes without one: IP6_RT_PRIO_USER of
+// linux/ipv6_route.h.
+const usualMetric6 = 1024
 
 func ipNet(p netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}

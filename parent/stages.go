@@ -2,6 +2,7 @@ package parent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -88,6 +89,12 @@ func (p *process) open() (err error) {
 		return err
 	}
 	p.whyRefused = p.namespaces.whyRefused(p.cfg.Target)
+	// The kernel refuses it to others than root, whom it would cost the
+	// machine's default route.
+	if n := p.namespaces.net; p.cfg.Configure && os.Geteuid() == 0 && n != nil && isOur("net", n) {
+		p.namespaces.close()
+		return errors.New(p.whyRefused)
+	}
 	keep := []int{p.readyFD, p.exitFD}
 	if p.cfg.Target.Kind == TargetTapFD {
 		keep = append(keep, p.cfg.Target.FD)
