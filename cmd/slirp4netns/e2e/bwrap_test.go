@@ -61,6 +61,10 @@ func newBubble(t *testing.T, options []string, program ...string) *bubble {
 		t.Fatalf("bwrap %v: %v: %s", options, err, b.out.String())
 	}
 	b.PID = said.PID
+	await(t, "the user namespace has users", func() bool { // bwrap may be a moment before
+		users, err := os.ReadFile(fmt.Sprintf("/proc/%d/uid_map", b.PID))
+		return err == nil && len(users) > 0
+	})
 	return b
 }
 

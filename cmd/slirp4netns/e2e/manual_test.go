@@ -113,6 +113,7 @@ func TestManualExampleRootlessKit(t *testing.T) {
 
 // TestManualRoutingPingPackets is net.ipv4.ping_group_range.
 func TestManualRoutingPingPackets(t *testing.T) {
+	lab.NeedUsers(t) // an ordinary user has but one group to name
 	for groups, want := range map[string]int{"1 0": 1, "0 2147483647": 0} {
 		lab.Host.Sysctl(t, "net.ipv4.ping_group_range", groups)
 		g := lab.NewGuest(t, lab.GuestOptions{})
