@@ -230,6 +230,35 @@ func TestForwardRemove(t *testing.T) {
 	}
 }
 
+// Clients who have just connected, and whom nobody has accepted yet, are not lost
+// when the forward is removed.
+func TestForwardRemoveAtOnce(t *testing.T) {
+	g := newGuest(t, nil)
+	g.listen(7, func(c net.Conn) { io.Copy(c, c) })
+	for range 20 {
+		id, at := g.forward("tcp", "127.0.0.1", 7)
+		var clients []net.Conn
+		for range 50 {
+			c, err := net.Dial("tcp", at.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			clients = append(clients, c)
+		}
+		if err := g.plane.fwd.Remove(id, false); err != nil {
+			t.Fatal(err)
+		}
+		for i, c := range clients {
+			c.SetDeadline(time.Now().Add(10 * time.Second))
+			fmt.Fprint(c, "hello")
+			if _, err := io.ReadFull(c, make([]byte, 5)); err != nil {
+				t.Fatalf("client %d: %v", i, err)
+			}
+		}
+	}
+}
+
 func TestForwardMany(t *testing.T) {
 	g := newGuest(t, nil)
 	g.listen(7, func(c net.Conn) { io.Copy(c, c) })

@@ -48,6 +48,29 @@ func (s *streams) serve(r *rule, fd int, guest netip.AddrPort) (port, error) {
 	return l, err
 }
 
+// mostAtOnce is how many clients acceptWaiting accepts: as many as net.core.somaxconn
+// lets wait, where nobody has changed it.
+const mostAtOnce = 4096
+
+// acceptWaiting accepts the clients that wait for it. They are connected
+// already, as far as they know.
+func (l *listener) acceptWaiting() {
+	l.life.RLock()
+	defer l.life.RUnlock()
+	for range mostAtOnce {
+		if l.closed || l.streams.full() {
+			return
+		}
+		fd, sa, err := unix.Accept4(l.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		switch {
+		case err == nil:
+			l.streams.accepted(l, fd, hostsock.AddrPort(sa))
+		case !errors.Is(err, unix.ECONNABORTED) && !errors.Is(err, unix.EINTR):
+			return
+		}
+	}
+}
+
 // close frees the port. Clients that were not accepted get RST.
 func (l *listener) close() {
 	l.life.Lock()

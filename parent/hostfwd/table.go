@@ -157,7 +157,8 @@ func (r *rule) close() {
 }
 
 // Remove ends a rule: its ports are free when Remove returns. Established
-// connections go on, unless cut is set.
+// connections go on, unless cut is set, and so do those of clients that were
+// not accepted so far.
 func (t *Table) Remove(id int, cut bool) error {
 	t.mu.Lock()
 	r, ok := t.rules[id]
@@ -168,6 +169,13 @@ func (t *Table) Remove(id int, cut bool) error {
 	t.mu.Unlock()
 	if !ok {
 		return fmt.Errorf("forward %d: %w", id, ErrUnknown)
+	}
+	if !cut {
+		for _, p := range r.ports {
+			if l, ok := p.(*listener); ok {
+				l.acceptWaiting()
+			}
+		}
 	}
 	r.close()
 	if cut {
