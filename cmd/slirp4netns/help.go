@@ -43,11 +43,12 @@ const ownUsage = `--cidr6=CIDR             specify IPv6 network address CIDR, of
 --seccomp-action=ACTION  what --enable-seccomp does on other syscalls ([kill|errno|log], default=kill)
 `
 
-// withoutSeccomp leaves out what there is no filter for on this architecture.
-func withoutSeccomp(text string) string {
+// helpText leaves out the options of the seccomp filter where there is none for
+// the architecture: callers pass what is advertised.
+func helpText(filter bool) string {
 	var kept strings.Builder
-	for line := range strings.Lines(text) {
-		if seccomp.Supported || !strings.Contains(line, "seccomp") {
+	for line := range strings.Lines(usage + ownUsage) {
+		if filter || !strings.Contains(line, "seccomp") {
 			kept.WriteString(line)
 		}
 	}
@@ -57,5 +58,5 @@ func withoutSeccomp(text string) string {
 // writeUsage prints the help text for a program that was called by this name.
 // A stdout that is closed or full does not matter, as in the C program.
 func writeUsage(w io.Writer, program string) {
-	io.WriteString(w, strings.Replace(withoutSeccomp(usage+ownUsage), "PROGRAM", program, 1))
+	io.WriteString(w, strings.Replace(helpText(seccomp.Supported), "PROGRAM", program, 1))
 }

@@ -95,6 +95,35 @@ func TestLockedTapFD(t *testing.T) {
 	}
 }
 
+// TestLockedSameProcess: the process that the caller has started is the one that
+// ends up in the sandbox, and ps(1) and pgrep(1) show it under its name, with
+// its arguments.
+func TestLockedSameProcess(t *testing.T) {
+	for name, uid := range map[string]int{"user": user, "root": 0} {
+		t.Run(name, func(t *testing.T) {
+			g := lab.NewGuest(t, byUser)
+			args := []string{"-c", "--mtu=65520", strconv.Itoa(g.PID), "tap0"}
+			s := lab.StartSlirp(t, lab.SlirpOptions{UID: uid, Args: append(bothLocks[:2:2], args...)})
+			checkLocked(t, s.Process.Pid)
+			read := func(file string) string {
+				t.Helper()
+				b, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", s.Process.Pid, file))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return string(b)
+			}
+			if got := read("comm"); got != "slirp4netns\n" {
+				t.Errorf("its name is %q", got)
+			}
+			line := strings.Split(strings.TrimSuffix(read("cmdline"), "\x00"), "\x00")
+			if len(line) < len(args)+3 || line[0] != lab.Binary || !slices.Equal(line[len(line)-len(args):], args) {
+				t.Errorf("its command line is %q", line)
+			}
+		})
+	}
+}
+
 // checkLocked is the promise of --enable-sandbox and --enable-seccomp, as far
 // as it can be seen from outside.
 func checkLocked(t *testing.T, pid int) {
