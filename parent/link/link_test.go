@@ -183,22 +183,40 @@ func TestReceiveChecks(t *testing.T) {
 	}
 }
 
-// TestReceiveInnerChecksum is a packet in a tunnel, whose checksum is left to us.
+// TestReceiveInnerChecksum is a packet in a tunnel, over IPv4 and IPv6, whose
+// checksum is left to us.
 func TestReceiveInnerChecksum(t *testing.T) {
-	h := newHarness(t, 10)
+	const tunnel = "tunnel: "
 	inner := udp("hello")
-	whole := append([]byte("tunnel: "), inner...)
-	partial := header.UDP(append([]byte(nil), inner...))
+	partial := header.UDP(bytes.Clone(inner))
 	partial.SetChecksum(header.PseudoHeaderChecksum(header.UDPProtocolNumber, tcpip.AddrFrom4([4]byte{10, 0, 2, 100}), tcpip.AddrFrom4([4]byte{198, 51, 100, 2}), uint16(len(inner))))
 	outer := func(inner []byte) []byte {
 		b := make([]byte, header.UDPMinimumSize, 100)
-		header.UDP(b).Encode(&header.UDPFields{SrcPort: 1, DstPort: 4789, Length: uint16(len(b) + len(whole))})
-		return packet(header.UDPProtocolNumber, append(append(b, "tunnel: "...), inner...))
+		header.UDP(b).Encode(&header.UDPFields{SrcPort: 1, DstPort: 4789, Length: uint16(len(b) + len(tunnel) + len(inner))})
+		return append(append(b, tunnel...), inner...)
 	}
-	start := uint16(header.IPv4MinimumSize + header.UDPMinimumSize + len("tunnel: "))
-	h.get(VnetHdr{NeedsCsum: true, CsumStart: start, CsumOffset: 6}, ethernet(etherIPv4, outer(partial)))
-	if len(h.taken) != 1 || !bytes.Equal(h.taken[0], outer(inner)) {
-		t.Errorf("% x, want % x", h.taken, outer(inner))
+	for name, c := range map[string]struct {
+		proto  uint16
+		packet func([]byte) []byte
+		hdrLen int
+	}{
+		"IPv4": {etherIPv4, func(p []byte) []byte { return packet(header.UDPProtocolNumber, p) }, header.IPv4MinimumSize},
+		"IPv6": {etherIPv6, func(p []byte) []byte { return packet6(byte(header.UDPProtocolNumber), p) }, header.IPv6MinimumSize},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHarness(t, 10)
+			v := VnetHdr{NeedsCsum: true, CsumStart: uint16(c.hdrLen + header.UDPMinimumSize + len(tunnel)), CsumOffset: 6}
+			h.get(v, ethernet(c.proto, c.packet(outer(partial))))
+			want := c.packet(outer(inner))
+			if len(h.taken) != 1 || !bytes.Equal(h.taken[0], want) {
+				t.Fatalf("% x, want % x", h.taken, want)
+			}
+			v.CsumStart += 100 // behind the end
+			h.get(v, ethernet(c.proto, want))
+			if len(h.taken) != 1 || h.e.Stats().Malformed.Load() != 1 {
+				t.Errorf("%d packets, %d malformed", len(h.taken), h.e.Stats().Malformed.Load())
+			}
+		})
 	}
 }
 

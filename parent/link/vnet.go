@@ -65,8 +65,8 @@ func (h *VnetHdr) decode(b []byte) {
 }
 
 // finishInner completes the checksum of an IP packet whose own message begins
-// at hdrLen, if it is one inside of that: a tunnel's, such as VXLAN's, which
-// from Linux 6.17 on leaves it to the device. That of the message itself is
+// at hdrLen, if it is one inside of that: a tunnel's, such as VXLAN's, where Linux
+// leaves it to the device (seen with 6.18). That of the message itself is
 // left alone, as the host's kernel makes a new one. It is false when the header
 // lies.
 func (h *VnetHdr) finishInner(b []byte, hdrLen int) bool {
