@@ -13,6 +13,7 @@ import (
 // go out of sight, and before much else: clients wait until they can be
 // answered.
 func (p *process) listen() error {
+	defer p.listening.Store(true)
 	if p.cfg.APISocket != "" {
 		var err error
 		if p.socket, err = api.Listen(p.cfg.APISocket, p.cfg.APISocketMode); err != nil {
@@ -41,11 +42,14 @@ func (p *process) control() (stop func()) {
 		return func() {}
 	}
 	done := make(chan error, 1)
-	server := api.NewServer(p.plane.Control(), os.Stderr, dataplane.Clients())
+	log := newPatientLog(os.Stderr)
+	server := api.NewServer(p.plane.Control(), log, dataplane.Clients())
 	go func() { done <- server.Serve(p.socket) }()
 	return func() {
 		p.socket.Close()
+		server.Stop()
 		<-done
+		log.Close()
 	}
 }
 

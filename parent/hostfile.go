@@ -33,8 +33,16 @@ func (p *process) keepRemovers() error {
 	return nil
 }
 
-// removeFiles removes what we made.
+// removeFiles removes what we made, once: whoever comes second waits for the
+// first.
 func (p *process) removeFiles() {
+	if !p.listening.Load() {
+		return // none of them is complete
+	}
+	p.removing.Do(p.removeAll)
+}
+
+func (p *process) removeAll() {
 	for _, f := range p.files {
 		var err error
 		switch {

@@ -36,7 +36,7 @@ func Run(cfg *Config) int {
 // status.
 func (p *process) untilItsEnd(stages func(context.Context) error) int {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	watchSignals(cancel)
+	watchSignals(cancel, p.removeFiles)
 	err := stages(ctx)
 	if s := caught(context.Cause(ctx)); s != nil {
 		dieBy(s)

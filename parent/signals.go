@@ -31,11 +31,12 @@ const endGrace = 2 * time.Second
 
 // watchSignals calls cancel with a *signalError at the first signal that ends
 // us: those that a program dies of if it does nothing about them. A second one,
-// or endGrace, ends the process at once. SIGINT and SIGHUP that the caller had
+// or endGrace, ends the process at once; all that it still does is last, for as
+// long as lastGrace. SIGINT and SIGHUP that the caller had
 // us ignore (nohup, a shell's background job) stay ignored; of others the
 // runtime does not tell. From here on writing to a closed pipe is an error, no
 // signal.
-func watchSignals(cancel context.CancelCauseFunc) {
+func watchSignals(cancel context.CancelCauseFunc, last func()) {
 	signal.Ignore(unix.SIGPIPE)
 	ch := make(chan os.Signal, 2)
 	for _, s := range []os.Signal{
@@ -47,16 +48,26 @@ func watchSignals(cancel context.CancelCauseFunc) {
 		}
 	}
 	go func() {
-		first := &signalError{(<-ch).(syscall.Signal)}
-		cancel(first)
+		why := &signalError{(<-ch).(syscall.Signal)}
+		cancel(why)
 		select {
 		case second := <-ch:
-			dieBy(&signalError{second.(syscall.Signal)})
+			why = &signalError{second.(syscall.Signal)}
 		case <-time.After(endGrace):
-			dieBy(first)
 		}
+		done := make(chan struct{})
+		go func() { last(); close(done) }()
+		select {
+		case <-done:
+		case <-time.After(lastGrace):
+		}
+		dieBy(why)
 	}()
 }
+
+// lastGrace is how long removing our files may take: a file system may not
+// answer any more.
+const lastGrace = 500 * time.Millisecond
 
 // dieBy ends the process by the signal that it caught, so that its caller sees
 // the same wait status as from a program that catches none.

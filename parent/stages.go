@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -57,11 +59,14 @@ type process struct {
 	child      *door.Process // to be reaped; nil: none
 	sockets    ipc.Sockets   // to the child
 
-	files   []*hostFile     // that we made
-	entered bool            // the sandbox, where their paths lead nowhere
-	socket  *api.Socket     // nil: none
-	peers   int             // the listening socket of --target-type=bess
-	sw      *vswitch.Switch // nil: none
+	files []*hostFile // that we made
+	// listening is set when files is complete; removing is for their end.
+	listening atomic.Bool
+	removing  sync.Once
+	entered   bool            // the sandbox, where their paths lead nowhere
+	socket    *api.Socket     // nil: none
+	peers     int             // the listening socket of --target-type=bess
+	sw        *vswitch.Switch // nil: none
 
 	plane    *dataplane.Plane
 	planeErr error

@@ -97,9 +97,11 @@ func serve(t *testing.T, b Backend) (path string) {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)
-	go func() { done <- NewServer(b, io.Discard, maxClients).Serve(s) }()
+	server := NewServer(b, io.Discard, maxClients)
+	go func() { done <- server.Serve(s) }()
 	t.Cleanup(func() {
 		s.Close()
+		server.Stop()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
@@ -276,6 +278,48 @@ func TestIdleClients(t *testing.T) {
 		if b, err := io.ReadAll(c); err != nil || string(b) != `{"error":{"desc":"bad request: cannot parse JSON"}}` {
 			t.Fatalf("an idle client: %q, %v", b, err)
 		}
+	}
+}
+
+// Clients that take nothing of a large reply keep others waiting for a moment,
+// and nobody at the end.
+func TestDeafClients(t *testing.T) {
+	b := new(table)
+	for i := range 1500 { // more than a socket holds
+		b.list = append(b.list, Forward{ID: i + 1, Proto: "tcp", HostAddr: netip.MustParseAddr("127.0.0.1"), HostPort: uint16(i + 1),
+			GuestAddr: netip.MustParseAddr("10.0.2.100"), GuestPort: 80})
+	}
+	path := filepath.Join(t.TempDir(), "s")
+	socket, err := Listen(path, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, done := NewServer(b, io.Discard, maxClients), make(chan error, 1)
+	go func() { done <- server.Serve(socket) }()
+	connect := func(n int) {
+		for range n {
+			if _, err := io.WriteString(dial(t, path), `{"execute":"list_hostfwd"}`); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	connect(3 * maxClients)
+	start := time.Now()
+	if got := ask(t, path, `{"execute":"query_info"}`); !strings.HasPrefix(got, `{"return":`) {
+		t.Errorf("reply %.80q", got)
+	}
+	if took := time.Since(start); took > patience-time.Second {
+		t.Errorf("a request took %v, as long as clients may who read", took)
+	}
+	connect(3 * maxClients) // all places are taken, and some wait
+	start = time.Now()
+	socket.Close()
+	server.Stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("the end took %v", took)
 	}
 }
 

@@ -30,7 +30,8 @@ type Server struct {
 
 	mu      sync.Mutex
 	clients *list.List // guarded by mu; of *client, oldest first
-	left    *sync.Cond // on mu; a client has left
+	left    *sync.Cond // on mu; a client has left, or the Server is to end
+	ending  bool       // guarded by mu
 
 	// busy is held while a request is done, which never waits for a client:
 	// one at a time, so that however many there are the data plane, which runs
@@ -44,6 +45,39 @@ type Server struct {
 type client struct {
 	conn  *net.UnixConn
 	since time.Time
+
+	mu      sync.Mutex
+	hurried bool      // guarded by mu; others wait for its place
+	reply   time.Time // guarded by mu; when it began to be sent; zero: not yet
+}
+
+// hurry has the client leave soon: what it has sent so far is its request.
+func (c *client) hurry() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hurried = true
+	now := time.Now()
+	c.conn.SetReadDeadline(now)
+	c.conn.SetWriteDeadline(now.Add(lastWords))
+}
+
+// replying is called before the reply is sent, and says how long it may take.
+func (c *client) replying() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reply = time.Now()
+	if !c.hurried {
+		c.conn.SetWriteDeadline(c.reply.Add(patience))
+	} else {
+		c.conn.SetWriteDeadline(c.reply.Add(lastWords))
+	}
+}
+
+// deaf tells whether it has not taken its reply for a while.
+func (c *client) deaf() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.reply.IsZero() && time.Since(c.reply) > lastWords
 }
 
 // NewServer makes a Server that asks backend. Requests are noted on log. At
@@ -63,9 +97,13 @@ func (s *Server) Serve(socket *Socket) error {
 		switch {
 		case err == nil:
 			c := s.enter(conn)
+			if c == nil {
+				conn.Close()
+				continue
+			}
 			go func() {
 				defer s.leave(c)
-				s.serve(c.Value.(*client).conn)
+				s.serve(c.Value.(*client))
 			}()
 		case errors.Is(err, net.ErrClosed):
 			return nil
@@ -79,23 +117,42 @@ func (s *Server) Serve(socket *Socket) error {
 // acceptPause is how long accepting rests after an error.
 const acceptPause = 50 * time.Millisecond
 
-// enter waits for room for one more client. While there is none the oldest
-// client that has had its grace is cut short.
+// Stop has Serve return, however many clients there are. The socket is closed
+// before.
+func (s *Server) Stop() {
+	s.mu.Lock()
+	s.ending = true
+	s.left.Broadcast()
+	s.mu.Unlock()
+}
+
+// enter waits for room for one more client. While there is none, those that do
+// not read are cut short, and the oldest client if it has had its grace. It
+// returns nil when the Server is to end.
 func (s *Server) enter(conn *net.UnixConn) *list.Element {
 	now := time.Now()
 	conn.SetReadDeadline(now.Add(patience))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.clients.Len() >= s.max {
-		oldest := s.clients.Front().Value.(*client)
-		if wait := time.Until(oldest.since.Add(grace)); wait > 0 {
-			t := time.AfterFunc(wait, func() { s.mu.Lock(); s.left.Broadcast(); s.mu.Unlock() })
-			s.left.Wait()
-			t.Stop()
-			continue
+	for s.clients.Len() >= s.max && !s.ending {
+		for el := s.clients.Front(); el != nil; el = el.Next() {
+			if c := el.Value.(*client); c.deaf() {
+				c.conn.SetDeadline(now)
+			}
 		}
-		oldest.conn.SetReadDeadline(time.Now()) // it is still answered
+		wait := lastWords // until others may be found not to read
+		oldest := s.clients.Front().Value.(*client)
+		if more := time.Until(oldest.since.Add(grace)); more > 0 {
+			wait = min(wait, more)
+		} else {
+			oldest.hurry()
+		}
+		t := time.AfterFunc(wait, func() { s.mu.Lock(); s.left.Broadcast(); s.mu.Unlock() })
 		s.left.Wait()
+		t.Stop()
+	}
+	if s.ending {
+		return nil
 	}
 	s.all.Add(1)
 	return s.clients.PushBack(&client{conn: conn, since: now})
@@ -111,7 +168,8 @@ func (s *Server) leave(c *list.Element) {
 	s.all.Done()
 }
 
-// lastWords is how long replies may take when the Server ends.
+// lastWords is how long a reply may take when the Server ends, or when others
+// wait for the client's place.
 const lastWords = 100 * time.Millisecond
 
 // end cuts all clients short and waits for them.
@@ -132,12 +190,13 @@ func (s *Server) each(f func(*net.UnixConn)) {
 }
 
 // serve is one client: one request, one write, end of file.
-func (s *Server) serve(conn *net.UnixConn) {
+func (s *Server) serve(c *client) {
+	conn := c.conn
 	request, v := read(conn)
 	s.busy.Lock()
 	reply := s.answer(request, v)
 	s.busy.Unlock()
-	conn.SetWriteDeadline(time.Now().Add(patience))
+	c.replying()
 	if _, err := conn.Write(reply); err != nil {
 		return
 	}

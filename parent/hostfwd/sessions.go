@@ -49,6 +49,7 @@ type session struct {
 	created time.Time
 
 	toGuest, toClient atomic.Uint64 // bytes
+	answered          atomic.Bool   // since the client's last datagram
 }
 
 func newSessions(cfg *Config) *sessions {
@@ -61,6 +62,7 @@ func newSessions(cfg *Config) *sessions {
 // port as which the guest could see the client is taken.
 func (s *sessions) of(k sessionKey) (*session, bool) {
 	if e, ok := s.table.Get(k); ok {
+		e.answered.Store(false)
 		return e, true
 	}
 	e := &session{sessionKey: k, ctrl: k.asked.Control(), created: time.Now()}
@@ -129,10 +131,19 @@ func (t *Table) HandleUDP(p link.Packet) bool {
 	if e == nil {
 		return false
 	}
-	s.table.Answered(e.sessionKey, sessionIdle)
+	s.heard(e)
 	e.toClient.Add(uint64(len(payload)))
 	e.port.send(payload, p.SegSize, e)
 	return true
+}
+
+// heard notes a datagram of the guest. They keep a session, but one with the
+// host's loopback only once after each of the client's: its ports change hands,
+// and --disable-host-loopback may be on.
+func (s *sessions) heard(e *session) {
+	if !e.client.Addr().Unmap().IsLoopback() || !e.answered.Swap(true) {
+		s.table.Answered(e.sessionKey, sessionIdle)
+	}
 }
 
 // parse takes a UDP packet apart.

@@ -52,6 +52,26 @@ func TestSessionExpires(t *testing.T) {
 	})
 }
 
+// TestLoopbackSessionExpires: the guest cannot keep a way to a port of the
+// host's loopback, which may be another program's by then.
+func TestLoopbackSessionExpires(t *testing.T) {
+	for client, want := range map[string]int{"127.0.0.1:1000": 0, "[::1]:1000": 0, "198.51.100.7:1000": 1} {
+		synctest.Test(t, func(t *testing.T) {
+			s, p := newTestSessions(10)
+			e, _ := s.of(key(p, client))
+			for range 5 {
+				time.Sleep(sessionIdle / 2)
+				s.heard(e)
+			}
+			synctest.Wait()
+			if n := s.table.Len(); n != want {
+				t.Errorf("%s: %d sessions after the guest alone sent for %v, want %d", client, n, 5*sessionIdle/2, want)
+			}
+			s.table.Close()
+		})
+	}
+}
+
 // Clients that look alike to the guest are told apart by another port.
 func TestSessionClash(t *testing.T) {
 	s, p := newTestSessions(10)

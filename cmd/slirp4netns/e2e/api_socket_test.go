@@ -21,11 +21,16 @@ import (
 func TestAPISocketIsRemoved(t *testing.T) {
 	for _, options := range [][]string{nil, {"--enable-sandbox", "--enable-seccomp"}} {
 		ends := map[string]func(*lab.Guest, *lab.Slirp){
-			"exit-fd":             func(_ *lab.Guest, s *lab.Slirp) { s.Stop() },
-			"SIGTERM":             func(_ *lab.Guest, s *lab.Slirp) { s.Process.Signal(unix.SIGTERM); s.Wait(commandTimeout) },
-			"SIGINT":              func(_ *lab.Guest, s *lab.Slirp) { s.Process.Signal(unix.SIGINT); s.Wait(commandTimeout) },
-			"SIGQUIT":             func(_ *lab.Guest, s *lab.Slirp) { s.Process.Signal(unix.SIGQUIT); s.Wait(commandTimeout) },
-			"SIGHUP":              func(_ *lab.Guest, s *lab.Slirp) { s.Process.Signal(unix.SIGHUP); s.Wait(commandTimeout) },
+			"exit-fd": func(_ *lab.Guest, s *lab.Slirp) { s.Stop() },
+			"SIGTERM": func(_ *lab.Guest, s *lab.Slirp) { s.Process.Signal(unix.SIGTERM); s.Wait(commandTimeout) },
+			"SIGINT":  func(_ *lab.Guest, s *lab.Slirp) { s.Process.Signal(unix.SIGINT); s.Wait(commandTimeout) },
+			"SIGQUIT": func(_ *lab.Guest, s *lab.Slirp) { s.Process.Signal(unix.SIGQUIT); s.Wait(commandTimeout) },
+			"SIGHUP":  func(_ *lab.Guest, s *lab.Slirp) { s.Process.Signal(unix.SIGHUP); s.Wait(commandTimeout) },
+			"two signals": func(_ *lab.Guest, s *lab.Slirp) {
+				s.Process.Signal(unix.SIGTERM)
+				s.Process.Signal(unix.SIGHUP)
+				s.Wait(commandTimeout)
+			},
 			"the namespace's end": func(g *lab.Guest, s *lab.Slirp) { g.Kill(); s.Wait(commandTimeout) },
 		}
 		for name, end := range ends {
