@@ -163,7 +163,7 @@ func TestIPv6DisabledInTheGuest(t *testing.T) {
 	g := lab.NewGuest(t, lab.GuestOptions{})
 	g.Sysctl(t, "net.ipv6.conf.default.disable_ipv6", "1")
 	s := g.Slirp(t, "-c", "-6")
-	if !strings.Contains(s.Log(), "WARNING: tap0 has no IPv6: ") {
+	if !eventually(func() bool { return strings.Contains(s.Log(), "WARNING: tap0 has no IPv6: ") }, false) {
 		t.Errorf("no warning: %s", s.Log())
 	}
 	if got := curl(t, g, "-4", "http://198.51.100.2/"); got != lab.InetPage {

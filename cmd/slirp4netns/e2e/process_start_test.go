@@ -307,7 +307,9 @@ func runToEnd(t *testing.T, uid int, binary string, args ...string) (string, int
 func TestWithoutIPv6(t *testing.T) {
 	g := lab.NewGuest(t, lab.GuestOptions{})
 	s := g.Slirp(t, "-c", "-6", "--mtu=1000")
-	if !strings.Contains(s.Log(), "continuing without IPv6, which needs an MTU of at least 1280 bytes, not 1000\n") {
+	if !eventually(func() bool {
+		return strings.Contains(s.Log(), "continuing without IPv6, which needs an MTU of at least 1280 bytes, not 1000\n")
+	}, false) {
 		t.Errorf("no warning: %s", s.Log())
 	}
 	if got := curl(t, g, "-4", "http://198.51.100.2/"); got != lab.InetPage {
