@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -22,7 +23,8 @@ type bubble struct {
 	out   lab.Log
 }
 
-// newBubble starts one for an ordinary user, with a name server.
+// newBubble starts one for an ordinary user, with a name server. It may not have
+// --die-with-parent: its parent is whatever thread of ours has started it.
 func newBubble(t *testing.T, options []string, program ...string) *bubble {
 	t.Helper()
 	resolv := filepath.Join(lab.TempDir(t, user), "resolv.conf")
@@ -39,7 +41,7 @@ func newBubble(t *testing.T, options []string, program ...string) *bubble {
 		t.Fatal(err)
 	}
 	args := append([]string{"--unshare-user", "--unshare-net", "--ro-bind", "/", "/", "--ro-bind", resolv, "/etc/resolv.conf",
-		"--proc", "/proc", "--info-fd", "3", "--block-fd", "4", "--die-with-parent"}, options...)
+		"--proc", "/proc", "--info-fd", "3", "--block-fd", "4"}, options...)
 	b := &bubble{Cmd: lab.Command(t.Context(), user, "bwrap", append(args, program...)...), block: block}
 	b.Stdout, b.Stderr = &b.out, &b.out
 	b.ExtraFiles = []*os.File{infoW, blockR}
@@ -54,6 +56,7 @@ func newBubble(t *testing.T, options []string, program ...string) *bubble {
 		b.Process.Kill()
 		b.Wait()
 	})
+	info.SetReadDeadline(time.Now().Add(commandTimeout))
 	said := struct {
 		PID int `json:"child-pid"`
 	}{}
@@ -71,17 +74,22 @@ func newBubble(t *testing.T, options []string, program ...string) *bubble {
 // depth is how many user namespaces a process is below those that we see.
 func depth(t *testing.T, pid int) (n int) {
 	t.Helper()
-	f, err := os.Open(fmt.Sprintf("/proc/%d/ns/user", pid))
-	for ; err == nil; n++ {
-		var fd int
-		fd, err = unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_PARENT)
-		f.Close()
-		f = os.NewFile(uintptr(fd), "user namespace above")
-	}
-	if err != unix.EPERM {
+	ns, err := unix.Open(fmt.Sprintf("/proc/%d/ns/user", pid), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return n
+	for {
+		above, err := unix.IoctlRetInt(ns, unix.NS_GET_PARENT)
+		unix.Close(ns)
+		if err == unix.EPERM {
+			return n
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		ns = above
+		n++
+	}
 }
 
 // TestBubblewrap is programs that bwrap confines. With a /dev of its own, or as
