@@ -98,7 +98,8 @@ func (p *Plane) receiveICMPv6(pkt link.Packet) bool {
 	if p.ipv6.router.Handle(m) {
 		return true
 	}
-	if header.ICMPv6(msg).Type() == header.ICMPv6DstUnreachable {
+	switch header.ICMPv6(msg).Type() {
+	case header.ICMPv6DstUnreachable, header.ICMPv6PacketTooBig:
 		return false // perhaps about a segment of ours
 	}
 	p.echo.Handle(pkt)

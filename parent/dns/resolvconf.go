@@ -12,6 +12,7 @@ const Port = 53
 type resolvConf struct {
 	servers []netip.AddrPort
 	search  []string
+	none    bool // it names no server: servers are the loopback addresses
 }
 
 // parse reads the nameserver, search and domain lines. Lines that are not
@@ -36,6 +37,7 @@ func parse(b []byte) resolvConf {
 		}
 	}
 	if c.servers == nil {
+		c.none = true
 		c.servers = loopback()
 	}
 	return c

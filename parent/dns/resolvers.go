@@ -40,6 +40,7 @@ type Resolvers struct {
 	id      fileID           // guarded by mu; the file that the rest was read from
 	list    []netip.AddrPort // guarded by mu; nil before the first look
 	search  []string         // guarded by mu
+	emptied bool             // guarded by mu; the file named no server at the last look
 }
 
 // fileID tells one state of a file from another.
@@ -93,9 +94,20 @@ func (r *Resolvers) lookLocked() {
 		r.noFileLocked(err)
 		return
 	}
-	r.id = id
-	r.setLocked(parse(b))
+	c := parse(b)
+	if c.none && r.list != nil && !r.emptied {
+		// It may be half written. The next look, which is not far, decides.
+		r.emptied = true
+		r.checked = now.Add(halfWritten - recheck)
+		return
+	}
+	r.id, r.emptied = id, c.none
+	r.setLocked(c)
 }
+
+// halfWritten is how long a file without servers, where there were some, is not
+// believed.
+const halfWritten = 100 * time.Millisecond
 
 // noFileLocked keeps what was there, if anything: the file is being replaced, or
 // there is no descriptor to read it with. The latter may be over at once.

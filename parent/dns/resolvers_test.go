@@ -66,6 +66,26 @@ func TestResolversFollowTheFile(t *testing.T) {
 	f.want("192.0.2.3") // it is being replaced
 }
 
+// A file that somebody has emptied to write it anew is not believed at once.
+func TestResolversHalfWritten(t *testing.T) {
+	f := follow(t)
+	f.write(f.path, "nameserver 192.0.2.1\n")
+	f.want("192.0.2.1")
+	f.write(f.path, "")
+	f.later()
+	f.want("192.0.2.1")
+	f.write(f.path, "nameserver 192.0.2.2\n")
+	f.later()
+	f.want("192.0.2.2")
+	f.write(f.path, "search example.test\n") // and stays so
+	f.later()
+	f.want("192.0.2.2")
+	f.later()
+	f.want("127.0.0.1", "::1")
+	f.later()
+	f.want("127.0.0.1", "::1")
+}
+
 // A file that is there and cannot be read, as when descriptors have run out, is
 // tried again at the next query. Here it is a directory, which root cannot read
 // either.
