@@ -1,8 +1,8 @@
 // Package sockfile makes UNIX sockets that listen at a path of the file system
 // (unix(7)), and removes them again.
 //
-// A socket at the path on which nobody listens is replaced; anything else is
-// refused. The file never has more permissions than it is to have, and nobody
+// A socket of our user's at the path on which nobody listens is replaced;
+// anything else is refused. The file never has more permissions than it is to have, and nobody
 // can connect before it has them.
 //
 // Caller: parent, parent/api. It must not do anything with what connects.
@@ -16,6 +16,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -71,7 +73,7 @@ func (s *Socket) bind(path string, mode fs.FileMode) error {
 	if err := unix.Fchmod(s.fd, uint32(mode.Perm())); err != nil {
 		return fmt.Errorf("fchmod: %w", err)
 	}
-	if err := unix.Bind(s.fd, &unix.SockaddrUnix{Name: path}); err != nil {
+	if err := unix.Bind(s.fd, &unix.SockaddrUnix{Name: filed(path)}); err != nil {
 		return fmt.Errorf("bind: %w", err)
 	}
 	if err := s.finish(mode); err != nil {
@@ -100,7 +102,15 @@ func (s *Socket) finish(mode fs.FileMode) error {
 	return nil
 }
 
-// clear removes a socket that nobody listens on.
+// filed is path for those to whom a name with an at sign is no file's.
+func filed(path string) string {
+	if strings.HasPrefix(path, "@") {
+		return "./" + path
+	}
+	return path
+}
+
+// clear removes a socket of our user's that nobody listens on.
 func (s *Socket) clear(path string) error {
 	st, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -112,8 +122,11 @@ func (s *Socket) clear(path string) error {
 	if st.Mode()&fs.ModeSocket == 0 {
 		return fmt.Errorf("%s %s: there is something else than a socket, which is left alone: remove it or choose another path", s.what, path)
 	}
+	if owner, ok := st.Sys().(*syscall.Stat_t); ok && int(owner.Uid) != os.Geteuid() {
+		return fmt.Errorf("%s %s: the socket that is there belongs to user %d and is left alone: remove it or choose another path", s.what, path, owner.Uid)
+	}
 	// A socket of another type says so (EPROTOTYPE), if somebody listens.
-	c, err := net.DialTimeout("unix", path, probeTimeout)
+	c, err := net.DialTimeout("unix", filed(path), probeTimeout)
 	if err == nil {
 		c.Close()
 	}

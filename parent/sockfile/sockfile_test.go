@@ -193,3 +193,37 @@ func TestRemoveOnlyOurs(t *testing.T) {
 		t.Errorf("%q, %v", b, err)
 	}
 }
+
+// TestAnothersStaleSocket is one that root could remove, and does not.
+func TestAnothersStaleSocket(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Log("an ordinary user has no socket of another's to try")
+		return
+	}
+	path := filepath.Join(tempDir(t), "s")
+	stale(t, unix.SOCK_STREAM, path)
+	if err := os.Chown(path, 12345, 12345); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := listenAt(t, unix.SOCK_STREAM, path, 0o600); err == nil || !strings.Contains(err.Error(), "belongs to user 12345") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := os.Lstat(path); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAtSign is a file, and no abstract name (unix(7)).
+func TestAtSign(t *testing.T) {
+	t.Chdir(tempDir(t))
+	s, err := listenAt(t, unix.SOCK_STREAM, "@s", 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st, err := os.Lstat("@s"); err != nil || st.Mode()&fs.ModeSocket == 0 {
+		t.Errorf("%v, %v: want a socket", st, err)
+	}
+	if err := s.Remove(); err != nil {
+		t.Error(err)
+	}
+}
