@@ -21,6 +21,9 @@ type stream struct {
 	streams *Streams
 	guest   *net.UnixConn
 	idle    *time.Timer // closes the stream
+	// ctx ends with the stream, and with it the search for a resolver.
+	ctx    context.Context
+	cancel context.CancelFunc
 
 	mu       sync.Mutex
 	used     time.Time // guarded by mu; the last message
@@ -32,7 +35,13 @@ type stream struct {
 
 // dial connects to a resolver, and runs the connection if there is one.
 func (s *stream) dial(ctx context.Context) unix.Errno {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.ctx, cancel)()
 	if _, errno := s.connect(ctx); errno != 0 {
+		if s.ctx.Err() != nil {
+			errno = unix.ECONNABORTED
+		}
 		s.close()
 		return errno
 	}
@@ -55,7 +64,7 @@ func (s *stream) run() {
 			}
 			continue
 		}
-		r, errno := s.connect(context.Background())
+		r, errno := s.connect(s.ctx)
 		if errno != 0 {
 			s.close()
 			return
@@ -149,6 +158,7 @@ func (s *stream) close() {
 		return
 	}
 	s.closed = true
+	s.cancel()
 	s.idle.Stop()
 	s.guest.Close()
 	if s.resolver != nil {

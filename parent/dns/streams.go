@@ -57,8 +57,9 @@ func NewStreams(cfg StreamsConfig) *Streams {
 // resolver at all.
 //
 // The guest's SYN is to be answered when dial has returned 0: it connects to a
-// resolver, and blocks until then or until its context ends. It is nil where there are names to answer:
-// then a resolver is connected to when there is a query for it.
+// resolver, and blocks until then, until its context ends, or until the
+// connection has to make room (ECONNABORTED). It is nil where there are names to
+// answer: then a resolver is connected to when there is a query for it.
 func (s *Streams) Connect() (fd int, dial func(context.Context) unix.Errno, errno unix.Errno) {
 	if s.cfg.Names == nil && len(s.cfg.Resolvers.List()) == 0 {
 		return -1, nil, unix.ENETUNREACH
@@ -98,6 +99,7 @@ func (s *Streams) add(c *net.UnixConn) *stream {
 		s.evictLocked()
 	}
 	st := &stream{streams: s, guest: c, used: time.Now()}
+	st.ctx, st.cancel = context.WithCancel(context.Background())
 	st.idle = time.AfterFunc(streamIdle, st.close)
 	s.open[st] = struct{}{}
 	return st

@@ -173,6 +173,32 @@ func TestStreamsAreBounded(t *testing.T) {
 	}
 }
 
+// The same while it waits for a resolver that does not answer: at once.
+func TestStreamsEvictedDialEnds(t *testing.T) {
+	silent := fullListener(t)
+	s := newStreams(t, 1, nil, silent)
+	dial := func() <-chan unix.Errno {
+		fd, dial, errno := s.Connect()
+		if errno != 0 {
+			t.Fatal(errno)
+		}
+		t.Cleanup(func() { unix.Close(fd) })
+		ended := make(chan unix.Errno, 1)
+		go func() { ended <- dial(context.Background()) }()
+		return ended
+	}
+	first := dial()
+	time.Sleep(50 * time.Millisecond)
+	start := time.Now()
+	dial()
+	if errno := <-first; errno != unix.ECONNABORTED || time.Since(start) > time.Second {
+		t.Errorf("dial of the evicted one: %v after %v, want ECONNABORTED at once", errno, time.Since(start))
+	}
+	if order, probe := s.health.order([]netip.AddrPort{silent}, time.Now()); probe.IsValid() || len(order) != 1 {
+		t.Errorf("the resolver is taken for a dead one: %v, %v", order, probe)
+	}
+}
+
 // fullListener is a resolver that does not answer: its queue is full, and Linux
 // then drops SYNs.
 func fullListener(t *testing.T) netip.AddrPort {
