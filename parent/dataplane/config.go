@@ -41,7 +41,8 @@ type Config struct {
 
 	DNS DNS
 
-	times *splice.Times // of connections that the guest makes; nil: the default
+	times  *splice.Times // of connections that the guest makes; nil: the default
+	maxTCP int           // of them, too; 0: as many as there are descriptors for
 
 	// ResolvConf is the path of resolv.conf(5) that the DNS relay follows.
 	ResolvConf string

@@ -117,6 +117,9 @@ func New(cfg Config) (*Plane, error) {
 		p.ipv6 = newIPv6(cfg, sender)
 	}
 	limits := limitsOf(descriptors())
+	if cfg.maxTCP != 0 {
+		limits.tcp = cfg.maxTCP
+	}
 	p.newNameserver(cfg, source, sender, limits.dns)
 	p.newLeases(cfg, sender)
 	p.echo = outbound.NewEcho(outbound.EchoConfig{

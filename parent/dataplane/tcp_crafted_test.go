@@ -487,6 +487,24 @@ func TestTCPCraftedRepeatedSYN(t *testing.T) {
 	}
 }
 
+// A handshake that has to make room ends, also when netstack has not begun with
+// it: the SYNs come faster than it does.
+func TestTCPSYNBurst(t *testing.T) {
+	const waiting, burst = 4, 400
+	g := newGuest(t, func(c *Config) { c.maxTCP = 8 * waiting })
+	r := newRawTCP(g, serve(t, echo))
+	for i := range burst {
+		r.src = netip.AddrPortFrom(netip.AddrFrom4([4]byte{172, 16, byte(i >> 8), byte(i)}), 1024)
+		r.send(syn, "")
+	}
+	time.Sleep(time.Second) // a SYN-ACK is repeated sooner
+	if n := g.plane.tcp.Len(); n > waiting {
+		t.Errorf("%d handshakes a second after a burst, want %d at most", n, waiting)
+	}
+	g.plane.Close() // ends them, or the server would wait for them
+	settled(t, "no flow is left", func() bool { return g.plane.tcp.Len() == 0 })
+}
+
 // A flood of SYNs from invented addresses fills a bounded table, and a
 // connection that is meant gets through at once.
 func TestTCPSYNFlood(t *testing.T) {

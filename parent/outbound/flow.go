@@ -37,10 +37,11 @@ type flow struct {
 	cancel     context.CancelFunc // ends it; nil without
 
 	// Until it is established.
-	net     tcpip.NetworkProtocolNumber
-	nic     tcpip.NICID
-	waits   *list.List    // guarded by TCP.mu; TCP.dialling, TCP.answered or nil
-	element *list.Element // guarded by TCP.mu; in waits
+	net      tcpip.NetworkProtocolNumber
+	nic      tcpip.NICID
+	waits    *list.List    // guarded by TCP.mu; TCP.dialling, TCP.answered or nil
+	element  *list.Element // guarded by TCP.mu; in waits
+	unwanted atomic.Bool   // its handshake is not to begin, if it has not
 	// syn is the guest's SYN. It is guarded by TCP.mu while the flow is in
 	// TCP.dialling, and its owner's afterwards: who took it out of there.
 	syn *stack.PacketBuffer

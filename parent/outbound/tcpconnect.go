@@ -2,6 +2,7 @@ package outbound
 
 import (
 	"net/netip"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
@@ -209,13 +210,26 @@ func (t *TCP) answer(f *flow) {
 	syn.DecRef()
 }
 
+// giveUpAgain is when giveUp looks again for a handshake that it did not find.
+const giveUpAgain = 10 * time.Millisecond
+
 // giveUp makes a handshake that the guest does not finish end now. The
-// goroutine that waits for it does the rest.
+// goroutine that waits for it does the rest. One that has not begun does not
+// begin; one that is just beginning cannot be found yet.
 func (t *TCP) giveUp(f *flow) {
+	f.unwanted.Store(true)
+	t.mu.Lock()
+	waits := t.connecting[f.id] == f
+	t.mu.Unlock()
+	if !waits {
+		return // it has ended, or the guest has just finished it
+	}
 	ep := t.cfg.Stack.FindTransportEndpoint(f.net, tcp.ProtocolNumber, f.id, f.nic)
 	if ep, ok := ep.(*tcp.Endpoint); ok && tcp.EndpointState(ep.State()) == tcp.StateSynRecv {
 		ep.Abort()
+		return
 	}
+	time.AfterFunc(giveUpAgain, func() { t.giveUp(f) })
 }
 
 // handshake finishes the guest's side.
@@ -226,6 +240,13 @@ func (t *TCP) handshake(r *tcp.ForwarderRequest) {
 	t.mu.Unlock()
 	if f == nil {
 		r.Complete(true)
+		return
+	}
+	if f.unwanted.Load() {
+		r.Complete(true)
+		if t.leave(f) {
+			f.abandon()
+		}
 		return
 	}
 	ep, err := r.CreateEndpoint(f.Queue())
