@@ -115,6 +115,11 @@ func configure(name string, addr4, addr6 netip.Addr) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
+	// Nobody has their link-local addresses, either: a router without one asks
+	// for no neighbour.
+	if err := sysctl("net.ipv6.conf."+name+".accept_dad", "0"); err != nil {
+		return err
+	}
 	for _, p := range []netip.Prefix{netip.PrefixFrom(addr4, prefixLen4), netip.PrefixFrom(addr6, prefixLen6)} {
 		a := &netlink.Addr{IPNet: &net.IPNet{
 			IP:   p.Addr().AsSlice(),
