@@ -487,6 +487,35 @@ func TestTCPCraftedRepeatedSYN(t *testing.T) {
 	}
 }
 
+// A SYN that comes right behind the RST of a handshake from the same port is
+// answered, and not only when it is repeated a second later.
+func TestTCPCraftedSYNAfterReset(t *testing.T) {
+	g := newGuest(t, nil)
+	r := newRawTCP(g, serve(t, echo))
+	for i := range 300 {
+		r.send(syn, "")
+		var a header.TCP
+		for { // one of this SYN's, and no repetition of an earlier one's
+			a = r.await("SYN-ACK", syn|ack)
+			if a.AckNumber() == r.seq+1 {
+				break
+			}
+		}
+		r.seq++
+		r.ack = a.SequenceNumber() + 1
+		if i%2 == 0 {
+			r.send(rst, "")
+		} else {
+			r.send(rst|ack, "")
+		}
+		r.seq += 100_000
+	}
+	r.send(syn, "")
+	r.seq++
+	r.ack = r.await("SYN-ACK", syn|ack).SequenceNumber() + 1
+	r.send(ack|rst, "")
+}
+
 // A handshake that has to make room ends, also when netstack has not begun with
 // it: the SYNs come faster than it does.
 func TestTCPSYNBurst(t *testing.T) {

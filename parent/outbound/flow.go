@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 
 	"github.com/slirp4netns-go/slirp4netns/parent/poll"
@@ -45,6 +46,24 @@ type flow struct {
 	// syn is the guest's SYN. It is guarded by TCP.mu while the flow is in
 	// TCP.dialling, and its owner's afterwards: who took it out of there.
 	syn *stack.PacketBuffer
+	// isn is the sequence number of syn, and stays. next is a SYN with another
+	// one, which came when the flow could not be answered any more. Both are
+	// guarded by TCP.mu.
+	isn  uint32
+	next *stack.PacketBuffer
+}
+
+// dropNextLocked forgets about next. TCP.mu is held.
+func (f *flow) dropNextLocked() {
+	if f.next != nil {
+		f.next.DecRef()
+		f.next = nil
+	}
+}
+
+// sequenceNumber is that of a TCP segment.
+func sequenceNumber(pkt *stack.PacketBuffer) uint32 {
+	return header.TCP(pkt.TransportHeader().Slice()).SequenceNumber()
 }
 
 func newFlow(t *TCP, id stack.TransportEndpointID, fd int, phase int32) *flow {

@@ -87,7 +87,7 @@ func NewTCP(cfg TCPConfig) *TCP {
 }
 
 // handlePacket takes a segment that belongs to no endpoint. It runs on the
-// link's goroutine. A false result makes netstack answer with RST.
+// link's goroutine, and for retry on another one. A false result makes netstack answer with RST.
 func (t *TCP) handlePacket(id stack.TransportEndpointID, pkt *stack.PacketBuffer) bool {
 	hdr := header.TCP(pkt.TransportHeader().Slice())
 	if n := int(hdr.DataOffset()); n < header.TCPMinimumSize || n > len(hdr) {
@@ -126,7 +126,7 @@ func (t *TCP) handlePacket(id stack.TransportEndpointID, pkt *stack.PacketBuffer
 		t.refuse(id, pkt, why)
 		return true
 	}
-	f.syn = retain(pkt)
+	f.syn, f.isn = retain(pkt), sequenceNumber(pkt)
 	f.nic, f.net = pkt.NICID, pkt.NetworkProtocolNumber
 	t.enter(f)
 	if dial != nil {

@@ -26,6 +26,12 @@ func (t *TCP) pending(id stack.TransportEndpointID, pkt *stack.PacketBuffer) boo
 			// the last one is what will be answered.
 			f.syn.DecRef()
 			f.syn = retain(pkt)
+			f.isn = sequenceNumber(pkt)
+		} else if sequenceNumber(pkt) != f.isn {
+			// A later attempt, while netstack has just ended this one
+			// (RST), and handshake does not know yet.
+			f.dropNextLocked()
+			f.next = retain(pkt)
 		}
 		return true
 	}
@@ -247,6 +253,7 @@ func (t *TCP) handshake(r *tcp.ForwarderRequest) {
 		if t.leave(f) {
 			f.abandon()
 		}
+		t.retry(f)
 		return
 	}
 	ep, err := r.CreateEndpoint(f.Queue())
@@ -260,8 +267,12 @@ func (t *TCP) handshake(r *tcp.ForwarderRequest) {
 	t.mu.Unlock()
 	if err != nil {
 		f.abandon() // the guest has reset it, or is gone
+		t.retry(f)
 		return
 	}
+	t.mu.Lock()
+	f.dropNextLocked()
+	t.mu.Unlock()
 	if closed {
 		ep.Abort()
 		ep.Close()
@@ -269,4 +280,17 @@ func (t *TCP) handshake(r *tcp.ForwarderRequest) {
 		return
 	}
 	f.Start(ep)
+}
+
+// retry begins with the attempt that came when f had ended and was still in the
+// table, if there was one.
+func (t *TCP) retry(f *flow) {
+	t.mu.Lock()
+	next := f.next
+	f.next = nil
+	t.mu.Unlock()
+	if next != nil {
+		t.handlePacket(f.id, next)
+		next.DecRef()
+	}
 }

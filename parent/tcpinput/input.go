@@ -42,8 +42,16 @@ func (in *Input) Begin(proto tcpip.NetworkProtocolNumber, ip []byte, hdrLen int)
 		id.LocalAddress, id.RemoteAddress = header.IPv6(ip).DestinationAddress(), header.IPv6(ip).SourceAddress()
 	}
 	ep, ok := in.stack.FindTransportEndpoint(proto, tcp.ProtocolNumber, id, in.nic).(*tcp.Endpoint)
-	if !ok || !ep.TryLock() {
+	if !ok {
 		return false
+	}
+	if !ep.TryLock() {
+		if !h.Flags().Contains(header.TCPFlagRst) {
+			return false
+		}
+		// What is queued behind a RST netstack answers with RST, a SYN of
+		// the next connection too. So there shall be nothing behind it.
+		ep.LockUser()
 	}
 	in.owned(ep).Store(1)
 	in.ep = ep
