@@ -25,7 +25,9 @@ func serve(t *testing.T, handle func(*net.TCPConn)) netip.AddrPort {
 	}
 	var wg sync.WaitGroup
 	t.Cleanup(func() { l.Close(); wg.Wait() })
+	wg.Add(1) // or Wait could come before the first connection's Add
 	go func() {
+		defer wg.Done()
 		for {
 			c, err := l.Accept()
 			if err != nil {

@@ -64,9 +64,9 @@ func TestTCPSlowReaders(t *testing.T) {
 		t.Errorf("the fast reader: SHA-256 %s, %v, want %s", got, err, want)
 	}
 	t.Logf("the fast reader took %v", time.Since(start))
-	// 1 MiB for each direction that is stuck, and as much again for the
-	// segments' overhead and garbage.
-	if grown := residentKiB(t, s.Process.Pid) - before; grown > 2*2*slow<<10+32<<10 {
+	// 1 MiB for each direction that is stuck, and half as much again for the
+	// segments' overhead and garbage. 29 MiB where this was written.
+	if grown := residentKiB(t, s.Process.Pid) - before; grown > 3*slow<<10 {
 		t.Errorf("%d stuck connections cost %d KiB", 2*slow, grown)
 	} else {
 		t.Logf("%d stuck connections cost %d KiB", 2*slow, grown)
