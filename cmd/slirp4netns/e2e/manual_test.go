@@ -46,6 +46,7 @@ func TestManualDescription(t *testing.T) {
 	t.Parallel()
 	g := lab.NewGuest(t, lab.GuestOptions{})
 	s := g.Slirp(t, "--configure", "--enable-ipv6")
+	await(t, "the banner", func() bool { return strings.Contains(s.Log(), "Recommended IP:") })
 	wantLines(t, s.Log(), "MTU:             1500\n", "Network:         10.0.2.0\n", "Gateway:         10.0.2.2\n", "DNS:             10.0.2.3\n",
 		"DHCP begin:      10.0.2.15\n", "DHCP end:        10.0.2.30\n", "Recommended IP:  10.0.2.100\n")
 	wantLines(t, shell(t, g, "ip a show dev tap0"), "mtu 1500 ", "inet 10.0.2.100/24 ", "inet6 fd00::100/64 scope global")
@@ -64,6 +65,8 @@ func TestManualExample(t *testing.T) {
 	t.Parallel()
 	g := manualGuest(t)
 	s := g.Slirp(t, "--configure", "--mtu=65520")
+	// What was said before the ready-fd has yet to be read by the lab.
+	await(t, "the banner", func() bool { return strings.Contains(s.Log(), "DHCP end:") })
 	wantLines(t, s.Log(), "* MTU:             65520\n")
 	wantLines(t, shell(t, g, "ip a"), "lo: <LOOPBACK,UP,LOWER_UP>", "inet 127.0.0.1/8 ",
 		"tap0: <BROADCAST,", ",UP,LOWER_UP> mtu 65520 ", "inet 10.0.2.100/24 brd 10.0.2.255 scope global tap0", "inet6 fe80::")
