@@ -189,6 +189,7 @@ func (t *TCP) Close() {
 		f := el.Value.(*flow)
 		dialling = append(dialling, f)
 		t.leaveLocked(f)
+		f.unwaitLocked() // or there would be no end of it
 	}
 	for el := t.answered.Front(); el != nil; el = el.Next() {
 		answered = append(answered, el.Value.(*flow))

@@ -98,7 +98,9 @@ func (t *TCP) dial(id stack.TransportEndpointID, host netip.AddrPort) (*flow, ho
 // enter puts a flow into the table and lets it go on.
 func (t *TCP) enter(f *flow) {
 	t.mu.Lock()
-	if t.closed {
+	if t.closed || t.connecting[f.id] != nil {
+		// Since pending looked, retry has begun with another SYN of the
+		// same connection, or the link's goroutine has.
 		t.mu.Unlock()
 		f.abandon()
 		return
