@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -73,6 +74,11 @@ const lastGrace = 500 * time.Millisecond
 // the same wait status as from a program that catches none.
 func dieBy(s *signalError) {
 	signal.Reset(s.sig)
+	// What it is reset to is Go's handler, which ends by exit for some. All
+	// zero is SIG_DFL, whatever the architecture's struct sigaction is like.
+	var deflt [128]byte
+	const sigsetSize = 8
+	unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(s.sig), uintptr(unsafe.Pointer(&deflt)), 0, sigsetSize, 0, 0)
 	unix.Kill(unix.Getpid(), s.sig)
 	// Another thread may be the one to die of it.
 	time.Sleep(time.Second)

@@ -218,6 +218,7 @@ func (s *Streams) dialList(ctx context.Context, list []netip.AddrPort) (net.Conn
 // dialOne connects to a resolver, and notes whether it accepts.
 func (s *Streams) dialOne(ctx context.Context, a netip.AddrPort, wait time.Duration) (net.Conn, unix.Errno) {
 	d := net.Dialer{Timeout: wait, Control: s.control(a.Addr())}
+	d.SetMultipathTCP(false) // the filter has no such sockets; GODEBUG may ask for them
 	start := time.Now()
 	c, err := d.DialContext(ctx, "tcp", a.String())
 	if ctx.Err() != nil {

@@ -30,7 +30,10 @@ func remountAll(path string) error {
 		return err
 	}
 	for _, point := range points {
-		if err := remount(point); err != nil {
+		switch err := remount(point); {
+		case errors.Is(err, unix.EACCES) && point != path:
+			// Another user's, where we cannot go: we could not write there.
+		case err != nil:
 			return fmt.Errorf("%s: %w", point, err)
 		}
 	}

@@ -66,6 +66,29 @@ func TestLockedResolvConf(t *testing.T) {
 	}
 }
 
+// TestLockedResolvConfUnreadable is a resolv.conf that nobody can read: no
+// reason not to start.
+func TestLockedResolvConfUnreadable(t *testing.T) {
+	for name, script := range map[string]string{
+		"loop": "ln -s resolv.conf %[1]s/resolv.conf",
+		"locked directory": `mkdir -m 0700 %[1]s/locked
+			echo nameserver 127.0.0.1 >%[1]s/locked/resolv.conf
+			ln -s locked/resolv.conf %[1]s/resolv.conf`,
+		"link out into a locked directory": `mount -t tmpfs -o mode=0700 store /srv
+			echo nameserver 127.0.0.1 >/srv/resolv.conf
+			ln -s /srv/resolv.conf %[1]s/resolv.conf`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := lab.NewGuest(t, byUser)
+			m := newMounts(t, "private", fmt.Sprintf(script+`
+				mount --bind %[1]s /etc`, lab.TempDir(t, 0)))
+			s := m.start(user, "-c", strconv.Itoa(g.PID), "tap0")
+			checkThreads(t, s.Process.Pid)
+			checkReachesHost(t, g)
+		})
+	}
+}
+
 // filesOf lists what there is in the root directory of a process, but for /etc
 // and /run.
 func filesOf(t *testing.T, pid int) (all []string) {

@@ -152,7 +152,9 @@ func TestTAPDeleted(t *testing.T) {
 
 func TestSignals(t *testing.T) {
 	for name, o := range bothUsers {
-		for _, sig := range []syscall.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGKILL} {
+		for _, sig := range []syscall.Signal{
+			unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGKILL,
+		} {
 			t.Run(fmt.Sprintf("%s, %v", name, sig), func(t *testing.T) {
 				g := lab.NewGuest(t, o)
 				s := g.Slirp(t, "-c")
