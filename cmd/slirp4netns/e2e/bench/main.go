@@ -21,6 +21,7 @@ type options struct {
 	readme  string
 	only    string
 	guard   bool
+	limit   time.Duration
 }
 
 // threads is the GOMAXPROCS of the load generators: theirs are threads that
@@ -40,6 +41,7 @@ func main() {
 	flag.StringVar(&o.readme, "readme", "README.md", "file whose table is replaced")
 	flag.StringVar(&o.only, "only", "", "measure the rows whose name matches this regular expression, and write no files")
 	flag.BoolVar(&o.guard, "guard", false, "measure some rows against the C program only, write no files, and fail if one is far behind what it was")
+	flag.DurationVar(&o.limit, "limit", 0, "begin no further round after so long; 0: there is no limit")
 	flag.Parse()
 	p := lab.NewProgram("bench")
 	if o.rounds < 1 || o.seconds < 1 || flag.NArg() > 0 {
@@ -70,7 +72,12 @@ func measure(p *lab.Program, o options) *result {
 	b := &bench{p: p, o: o}
 	b.startServers()
 	r := newResult(o)
+	begin := time.Now()
 	for round := range o.rounds {
+		if o.limit != 0 && time.Since(begin) > o.limit {
+			r.Rounds = round
+			break
+		}
 		for _, m := range selectMeasurements(p, o) {
 			if m.once && round > 0 {
 				continue
