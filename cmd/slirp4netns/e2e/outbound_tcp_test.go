@@ -415,6 +415,14 @@ func TestTCPKeepalive(t *testing.T) {
 	addr, conns := accepting(t)
 	c := mustDial(t, g, addr.String())
 	peer := <-conns
+	// The options are set when the guest's handshake is done, which a byte is
+	// proof of.
+	if _, err := c.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := peer.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
 	fd := socketOf(t, s.Process.Pid, peer.LocalAddr().String())
 	defer unix.Close(fd)
 	for option, want := range map[int]int{unix.TCP_KEEPIDLE: 300, unix.TCP_KEEPINTVL: 30, unix.TCP_KEEPCNT: 6} {
