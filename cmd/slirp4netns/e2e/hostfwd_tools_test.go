@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -111,12 +112,12 @@ func forwardTo(t *testing.T, path, proto, host string, hostPort int, guest strin
 // freePort is a port that nothing on the host has, for TCP nor UDP.
 func freePort(t *testing.T) int {
 	t.Helper()
-	for range 100 {
-		l, err := net.Listen("tcp", "[::]:0")
+	for range 1000 {
+		port := int(lastPort.Add(1))
+		l, err := net.Listen("tcp", fmt.Sprintf("[::]:%d", port))
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
-		port := l.Addr().(*net.TCPAddr).Port
 		l.Close()
 		if c, err := net.ListenPacket("udp", fmt.Sprintf("[::]:%d", port)); err == nil {
 			c.Close()
@@ -126,6 +127,14 @@ func freePort(t *testing.T) int {
 	t.Fatal("no port is free")
 	return 0
 }
+
+// lastPort is the last one that freePort looked at. They are below those that
+// the kernel chooses, which flows of other tests have, and none comes twice.
+var lastPort = func() *atomic.Int32 {
+	p := new(atomic.Int32)
+	p.Store(24000)
+	return p
+}()
 
 // serveTCP accepts connections in a namespace.
 func serveTCP(t *testing.T, ns namespace, addr string, handle func(*net.TCPConn)) {

@@ -224,6 +224,9 @@ func (s *soak) storm(r *rand.Rand) error {
 					return err
 				}
 				defer c.Close()
+				if i%2 == 0 { // else the guest runs out of ports: TIME-WAIT lasts a minute
+					c.(*net.TCPConn).SetLinger(0)
+				}
 				return oneByte(c)
 			}()
 		}()
