@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -138,7 +139,18 @@ func startSlirp(t T, o SlirpOptions) (*Slirp, error) {
 		exit.Close()
 		return nil, fmt.Errorf("%v: %w\nit said:\n%s", cmd.Args, err, s.Log())
 	}
+	s.awaitBanner()
 	return s, nil
+}
+
+// awaitBanner waits until what was said before the ready-fd is in the log: it
+// is on its way here by another goroutine. Nothing fails if it does not come.
+func (s *Slirp) awaitBanner() {
+	for start := time.Now(); time.Since(start) < time.Second; time.Sleep(time.Millisecond) {
+		if strings.Contains(s.Log(), "Starting slirp\n") {
+			return
+		}
+	}
 }
 
 // wait reaps the process.
