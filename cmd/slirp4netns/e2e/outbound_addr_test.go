@@ -281,7 +281,8 @@ func TestAddrInNetwork(t *testing.T) {
 }
 
 // Whoever sends to such an address all the same, past ARP, reaches it in the
-// host's network, where it may be a real one. C loses the answer over UDP.
+// host's network, where it may be a real one. With C the answer is lost in some
+// runs and arrives in others.
 func TestAddrInNetworkOfHost(t *testing.T) {
 	inetAddress(t, "10.0.2.77/32")
 	_, udp := serveUDP(t, lab.Inet, "10.0.2.77:0", func(string, netip.AddrPort) string { return "hi" })
@@ -290,7 +291,9 @@ func TestAddrInNetworkOfHost(t *testing.T) {
 		g.Run(t, commandTimeout, "ip", "neigh", "add", "10.0.2.77", "lladdr", "52:55:0a:00:02:02", "dev", "tap0")
 		s := newUDP(t, g)
 		s.send("hi", udp)
-		expectation{"hi from " + udp, ""}.check(t, "UDP", s.receive(time.Second), c)
+		if got := s.receive(time.Second); got != "hi from "+udp && !(c && got == "") {
+			t.Errorf("UDP: the guest sees %q, want the answer of %s", got, udp)
+		}
 		both("clash\n").check(t, "TCP", curl(t, g, "http://10.0.2.77/"), c)
 	})
 }
