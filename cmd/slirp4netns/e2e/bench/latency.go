@@ -20,10 +20,10 @@ const (
 const latencyMTU = 1500
 
 // requestResponse is the time in µs of a byte to the host and back on one
-// connection, its mean and 99th percentile. Both ends block in system calls:
+// connection: its mean, median and 99th percentile. Both ends block in system calls:
 // what is measured is not the scheduler of Go.
 func requestResponse(b *bench, s *subject) [][]float64 {
-	var mean, p99 float64
+	var mean, p50, p99 float64
 	b.inside(s, func(at *place) error {
 		fd, err := at.dial(bytePort)
 		if err != nil {
@@ -45,10 +45,10 @@ func requestResponse(b *bench, s *subject) [][]float64 {
 			}
 		}
 		mean = float64(time.Since(start).Nanoseconds()) / requests / 1e3
-		p99 = percentile99(took)
+		p50, p99 = percentiles(took)
 		return nil
 	})
-	return [][]float64{{mean}, {p99}}
+	return [][]float64{{mean}, {p50}, {p99}}
 }
 
 // requestResponses is the rate over several connections at once.
@@ -65,7 +65,7 @@ func requestResponses(b *bench, s *subject) [][]float64 {
 		e, err = pingPong(fds, []byte{1}, b.rate())
 		return err
 	})
-	return [][]float64{{e.rate}, {e.p99}}
+	return [][]float64{{e.rate}, {e.p50}, {e.p99}}
 }
 
 // connectClose is how often in a second workers connect, send a byte, get

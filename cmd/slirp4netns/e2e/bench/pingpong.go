@@ -11,6 +11,7 @@ import (
 // exchanges is what pingPong found.
 type exchanges struct {
 	rate float64 // answers each second
+	p50  float64 // µs
 	p99  float64 // µs
 }
 
@@ -78,11 +79,14 @@ func pingPong(fds []int, request []byte, length time.Duration) (exchanges, error
 	if len(took) == 0 {
 		return exchanges{}, unix.ETIMEDOUT
 	}
-	return exchanges{rate: float64(len(took)) / length.Seconds(), p99: percentile99(took)}, nil
+	e := exchanges{rate: float64(len(took)) / length.Seconds()}
+	e.p50, e.p99 = percentiles(took)
+	return e, nil
 }
 
-// percentile99 is in µs.
-func percentile99(took []time.Duration) float64 {
+// percentiles are the median and the 99th percentile, in µs.
+func percentiles(took []time.Duration) (p50, p99 float64) {
 	slices.Sort(took)
-	return float64(took[len(took)*99/100].Nanoseconds()) / 1e3
+	at := func(percent int) float64 { return float64(took[len(took)*percent/100].Nanoseconds()) / 1e3 }
+	return at(50), at(99)
 }
