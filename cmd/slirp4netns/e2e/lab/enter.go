@@ -123,15 +123,39 @@ func runInit() int {
 		fmt.Fprintln(os.Stderr, "lab: start the program:", err)
 		return 1
 	}
+	code, err := reap(pid)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "lab: wait4:", err)
+		return 1
+	}
+	return code
+}
+
+// reap reaps every orphan of the lab until the program pid ends. It returns the
+// program's status, or 1 where a seccomp filter killed what no test has seen.
+func reap(pid int) (int, error) {
+	var (
+		killed  []int
+		program syscall.WaitStatus
+		options int
+	)
 	for {
 		var ws syscall.WaitStatus
-		switch p, err := syscall.Wait4(-1, &ws, 0, nil); {
-		case err == syscall.EINTR:
-		case err != nil:
-			fmt.Fprintln(os.Stderr, "lab: wait4:", err)
-			return 1
+		p, err := syscall.Wait4(-1, &ws, options, nil)
+		if err == syscall.EINTR {
+			continue
+		}
+		if options == 0 && err != nil {
+			return 0, err
+		}
+		if options != 0 && (err != nil || p == 0) { // no more that have ended
+			return checkForbidden(status(program), killed), nil
+		}
+		switch {
 		case p == pid:
-			return status(ws)
+			program, options = ws, syscall.WNOHANG
+		case forbade(ws):
+			killed = append(killed, p)
 		}
 	}
 }

@@ -32,6 +32,7 @@ func setUp() error {
 	}
 	for _, step := range []func() error{
 		mountHost,
+		startAccounting,
 		binaries.install,
 		provideTun,
 		provideAccount,

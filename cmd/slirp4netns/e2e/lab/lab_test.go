@@ -18,8 +18,6 @@ import (
 	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
 )
 
-func TestMain(m *testing.M) { lab.Main(m) }
-
 const limit = 5 * time.Second
 
 // names are the links of the current network namespace.

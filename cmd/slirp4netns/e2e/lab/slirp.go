@@ -209,7 +209,7 @@ func (s *Slirp) Stop() {
 // ended.
 func (s *Slirp) checkNotForbidden() {
 	s.t.Helper()
-	if status, ok := s.state.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == unix.SIGSYS {
+	if status, ok := s.state.Sys().(syscall.WaitStatus); ok && forbade(status) {
 		s.t.Errorf("slirp4netns was killed by its seccomp filter: %v", s.state)
 	}
 }
