@@ -37,6 +37,8 @@ type Flow struct {
 	token   poll.Token  // guarded by mu
 	gone    bool        // guarded by mu; fd is closed
 	limited *time.Timer // guarded by mu; calls overdue
+	// progress is the guest's.
+	progress progress // guarded by mu
 
 	// queue is the endpoint's from its making on.
 	queue waiter.Queue

@@ -4,14 +4,15 @@ import "time"
 
 // A guest has Times.Orphan to take what is left for it by a socket of the host
 // that is closed or has failed. The time begins with that end and begins again
-// whenever netstack takes something from a failed socket; the last that netstack
-// has, 1 MiB at most, has one such time. It is not netstack's own time-out
+// whenever netstack takes something from a failed socket, or a guest that writes
+// is seen to take something; the last that netstack has, 1 MiB at most, has one
+// such time from a guest that does not write. It is not netstack's own time-out
 // (TCP_USER_TIMEOUT): that counts from when the guest stopped to take anything,
 // which may be long before, and then there would be no time at all.
 
 // limit lets the time begin, or begin again.
 func (f *Flow) limit() {
-	f.guestTook()
+	f.beginProgress()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.limited == nil {

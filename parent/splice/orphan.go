@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
-	"gvisor.dev/gvisor/pkg/waiter"
 )
 
 // A reset that waits for what came before it is looked after by a timer, at
@@ -50,9 +49,7 @@ func (f *Flow) resetLater(wait time.Duration) {
 }
 
 // delivered tells whether netstack has nothing more to send. Behind a FIN its
-// state says so. Else it only says whether the buffer is full, and with room for
-// one byte that is the same: nothing more is written. Being told the size, it
-// does not choose another one meanwhile (OnSetSendBufferSize).
+// state says so.
 func (f *Flow) delivered() bool {
 	switch tcp.EndpointState(f.ep.State()) {
 	case tcp.StateFinWait1, tcp.StateClosing, tcp.StateLastAck:
@@ -60,6 +57,5 @@ func (f *Flow) delivered() bool {
 	case tcp.StateFinWait2, tcp.StateTimeWait, tcp.StateClose, tcp.StateError:
 		return true
 	}
-	f.ep.SocketOptions().SetSendBufferSize(1, true)
-	return f.ep.Readiness(waiter.WritableEvents)&waiter.WritableEvents != 0
+	return queued(f.ep) == 0
 }

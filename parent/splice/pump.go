@@ -142,7 +142,7 @@ func (f *Flow) pumpToGuest() step {
 			moved += int(m)
 			f.intoGuest.Add(uint64(m))
 			if f.hostFailed.Load() {
-				f.guestTook()
+				f.seeProgress()
 			}
 		case *tcpip.ErrWouldBlock:
 			return idle // until netstack says that it is writable

@@ -91,6 +91,50 @@ func TestTCPWriterOfReset(t *testing.T) {
 	}
 }
 
+// A guest that reads slowly, and writes all the time, gets everything that the
+// host's kernel had received, as a program of the host does: that it reads is
+// told from what it acknowledges, long before there is room for more with us.
+func TestTCPSlowReaderWritesBehindReset(t *testing.T) {
+	const size, sip, pause = 3_000_000, 16 << 10, 20 * time.Millisecond
+	hostSysctl(t, "net.ipv4.tcp_rmem", fmt.Sprintf("4096 %d %[1]d", 2*size)) // for our socket to take it
+	g, _ := connectedGuest(t)
+	c, peer := pairUp(t, g)
+	peer.SetWriteDeadline(time.Now().Add(5 * time.Second))
+	if _, err := io.Copy(peer, lab.Stream(size)); err != nil {
+		t.Fatal(err)
+	}
+	if !eventually(func() bool { return unacknowledged(t, peer) == 0 }, false) {
+		t.Fatal("our socket did not take what the peer sent")
+	}
+	peer.SetLinger(0)
+	peer.Close()
+	wrote := make(chan error, 1)
+	go func() {
+		for {
+			if _, err := c.Write(make([]byte, 1000)); err != nil {
+				wrote <- err
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	start := time.Now()
+	var got bytes.Buffer
+	var err error
+	for c.SetReadDeadline(start.Add(30 * time.Second)); err == nil; time.Sleep(pause) {
+		_, err = io.CopyN(&got, c, sip)
+	}
+	// The kernel tells of the RST once, to whichever call is first.
+	if w := <-wrote; errno(err) != unix.ECONNRESET && errno(w) != unix.ECONNRESET {
+		t.Errorf("the guest's read ends with %v and its write with %v, want ECONNRESET of one", err, w)
+	}
+	t.Logf("%d of %d bytes read in %v", got.Len(), size, time.Since(start))
+	want, _ := io.ReadAll(lab.Stream(size))
+	if !bytes.Equal(got.Bytes(), want) {
+		t.Errorf("the guest read %d bytes, want the %d that were sent", got.Len(), size)
+	}
+}
+
 // kernelHas is how many bytes can be read from c (SIOCINQ, tcp(7)).
 func kernelHas(t *testing.T, c *net.TCPConn) (n int) {
 	t.Helper()
@@ -152,14 +196,20 @@ func fill(t *testing.T, c *net.TCPConn) (sent, acknowledged int) {
 			break
 		}
 	}
+	return sent, sent - unacknowledged(t, c)
+}
+
+// unacknowledged is how many bytes the kernel of the other end does not have
+// (SIOCOUTQ, tcp(7)).
+func unacknowledged(t *testing.T, c *net.TCPConn) (n int) {
+	t.Helper()
 	rc, err := c.SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
-	left := 0
-	rc.Control(func(fd uintptr) { left, err = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
+	rc.Control(func(fd uintptr) { n, err = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	return sent, sent - left
+	return n
 }
