@@ -122,6 +122,7 @@ func (t *TCP) enter(f *flow) {
 		if t.leave(f) {
 			t.refuse(f.id, f.syn, hostsock.Error{Errno: errnoOf(err)})
 			f.abandon()
+			t.retry(f)
 		}
 		return
 	}
@@ -195,6 +196,7 @@ func (t *TCP) settle(f *flow, result hostsock.Error) {
 	if t.leave(f) {
 		t.refuse(f.id, f.syn, result)
 		f.abandon()
+		t.retry(f)
 	}
 }
 
@@ -213,6 +215,7 @@ func (t *TCP) answer(f *flow) {
 		// Not a SYN that netstack would take: a checksum or an option.
 		if t.leave(f) {
 			f.abandon()
+			t.retry(f)
 		}
 	}
 	syn.DecRef()
