@@ -22,7 +22,7 @@ func TestBubblewrapProxyOnly(t *testing.T) {
 			iptables -F 2>&1 | grep -q "you must be root" && echo no change
 		'
 	`)
-	lab.StartSlirp(t, lab.SlirpOptions{UID: user, Args: []string{"-c", fmt.Sprint(b.PID), "tap0"}})
+	checkSlirpDocumented(t, lab.StartSlirp(t, lab.SlirpOptions{UID: user, Args: []string{"-c", fmt.Sprint(b.PID), "tap0"}}))
 	b.block.WriteString("go")
 	err := b.Wait()
 	if got, want := b.out.String(), lab.HostPage+"no way out\nno names\nno change\n"; err != nil || got != want {

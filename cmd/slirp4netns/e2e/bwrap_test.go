@@ -42,6 +42,7 @@ func newBubble(t *testing.T, options []string, program ...string) *bubble {
 	}
 	args := append([]string{"--unshare-user", "--unshare-net", "--ro-bind", "/", "/", "--ro-bind", resolv, "/etc/resolv.conf",
 		"--proc", "/proc", "--info-fd", "3", "--block-fd", "4"}, options...)
+	checkDocumented(t, "bwrap "+strings.Join(args, " ")+" COMMAND")
 	b := &bubble{Cmd: lab.Command(t.Context(), user, "bwrap", append(args, program...)...), block: block}
 	b.Stdout, b.Stderr = &b.out, &b.out
 	b.ExtraFiles = []*os.File{infoW, blockR}
@@ -121,6 +122,7 @@ func TestBubblewrap(t *testing.T) {
 				await(t, "the user namespaces are made", func() bool { return depth(t, b.PID) == above+c.depth })
 				s := lab.StartSlirp(t, lab.SlirpOptions{UID: user, NoExitFD: true,
 					Args: append(append([]string{"-c", "--disable-host-loopback"}, args(b.PID)...), "tap0")})
+				checkSlirpDocumented(t, s)
 				b.block.WriteString("go")
 				err := b.Wait()
 				if got := b.out.String(); err != nil || got != strings.Repeat(lab.InetPage, 2) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -16,8 +17,8 @@ import (
 	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
 )
 
-// TestManualInterNamespace nests two network namespaces in the guest's.
-func TestManualInterNamespace(t *testing.T) {
+// TestManualInterNamespaceCommunication nests two network namespaces in the guest's.
+func TestManualInterNamespaceCommunication(t *testing.T) {
 	t.Parallel()
 	g := lab.NewGuest(t, lab.GuestOptions{})
 	g.Slirp(t, "--configure")
@@ -78,7 +79,15 @@ func TestNested(t *testing.T) {
 func holdIn(t *testing.T, g *lab.Guest, name string, args ...string) int {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	cmd := g.Command(ctx, name, append(args, "sh", "-c", "echo $$ && exec sleep 600")...)
+	return hold(t, g.Command(ctx, name, append(args, "sh", "-c", holdScript)...), cancel)
+}
+
+// holdScript is what waits for hold.
+const holdScript = "echo $$ && exec sleep 600"
+
+// hold starts a command that ends up in holdScript, and returns its PID.
+func hold(t *testing.T, cmd *exec.Cmd, cancel func()) int {
+	t.Helper()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -98,9 +107,9 @@ func holdIn(t *testing.T, g *lab.Guest, name string, args ...string) int {
 	return pid
 }
 
-// TestManualInterNamespaceVDE connects the guests of two instances by a switch
+// TestManualInterNamespaceCommunicationVDE connects the guests of two instances by a switch
 // of Virtual Distributed Ethernet.
-func TestManualInterNamespaceVDE(t *testing.T) {
+func TestManualInterNamespaceCommunicationVDE(t *testing.T) {
 	t.Parallel()
 	dir := lab.TempDir(t, user)
 	t.Cleanup(func() {
@@ -123,6 +132,7 @@ func TestManualInterNamespaceVDE(t *testing.T) {
 		g.Slirp(t, "--configure")
 		enter := []string{"nsenter", "-t", strconv.Itoa(g.PID), "-U", "--preserve-credentials", "-n"}
 		await(t, "the switch", func() bool { return !gone(filepath.Join(dir, "switch", "ctl")) })
+		checkDocumented(t, strings.Join(enter, " "))
 		run(append(enter, "vde_plug", "--daemon", "vde://"+dir+"/switch", "tap://vde")...)
 		await(t, "the interface vde", func() bool { return g.Do(func() error { _, err := net.InterfaceByName("vde"); return err }) == nil })
 		run(append(enter, "ip", "link", "set", "vde", "up")...)
@@ -135,9 +145,9 @@ func TestManualInterNamespaceVDE(t *testing.T) {
 	}
 }
 
-// TestManualInterHost connects the guests of two instances on two hosts by
+// TestManualInterHostCommunication connects the guests of two instances on two hosts by
 // VXLAN: a UDP port of each host leads to its guest.
-func TestManualInterHost(t *testing.T) {
+func TestManualInterHostCommunication(t *testing.T) {
 	t.Parallel()
 	const size = 16 << 20
 	want, err := lab.SHA256(lab.Stream(size))

@@ -24,8 +24,8 @@ var filters = map[string]string{
 	`,
 }
 
-// TestManualFiltering is a guest that limits itself.
-func TestManualFiltering(t *testing.T) {
+// TestManualFilteringConnections is a guest that limits itself.
+func TestManualFilteringConnections(t *testing.T) {
 	t.Parallel()
 	for name, commands := range filters {
 		t.Run(name, func(t *testing.T) {
@@ -63,8 +63,8 @@ func TestManualFiltering(t *testing.T) {
 	}
 }
 
-// TestManualFilteringHostLoopback is --disable-host-loopback.
-func TestManualFilteringHostLoopback(t *testing.T) {
+// TestManualFilteringConnectionsLoopback is --disable-host-loopback.
+func TestManualFilteringConnectionsLoopback(t *testing.T) {
 	t.Parallel()
 	for options, want := range map[string]int{"--configure": 0, "--configure --disable-host-loopback": 7} {
 		g := lab.NewGuest(t, lab.GuestOptions{})

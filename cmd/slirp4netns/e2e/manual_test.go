@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -23,10 +24,13 @@ func shell(t *testing.T, g *lab.Guest, lines string) string {
 	return g.Run(t, commandTimeout, "sh", "-ec", lines)
 }
 
-// manualGuest has a /tmp of its own.
+// manualGuest is made as the manual prints it. It has a /tmp of its own.
 func manualGuest(t *testing.T) *lab.Guest {
 	t.Helper()
-	g := lab.NewGuest(t, lab.GuestOptions{})
+	const unshare = "unshare --user --map-root-user --net --mount"
+	checkDocumented(t, unshare)
+	ctx, cancel := context.WithCancel(context.Background())
+	g := lab.GuestOf(hold(t, lab.Command(ctx, user, "sh", "-c", "exec "+unshare+" sh -c '"+holdScript+"'"), cancel), "")
 	shell(t, g, "mount -t tmpfs none /tmp")
 	return g
 }
@@ -250,7 +254,7 @@ func TestManualBESSMode(t *testing.T) {
 	path := filepath.Join(lab.TempDir(t, user), "bess.sock")
 	first := make(chan *os.File, 1)
 	go func() { first <- lab.DialWhenThere(path) }()
-	lab.StartSlirp(t, lab.SlirpOptions{UID: user, Args: []string{"--target-type=bess", path}})
+	checkSlirpDocumented(t, lab.StartSlirp(t, lab.SlirpOptions{UID: user, Args: []string{"--target-type=bess", path}}))
 	(<-first).Close()
 	said := bootUML(t, manualUML, nil, "vec0:transport=bess,dst="+path+",depth=128,gro=1", "root=/dev/root", "mem=2G")
 	wantLines(t, said, "uml: page "+lab.InetPage)

@@ -34,6 +34,7 @@ func TestTapFDSocket(t *testing.T) {
 			t.Run(name+locks, func(t *testing.T) {
 				t.Parallel()
 				s, file := tapfdSocket(t, typ, args...)
+				checkSlirpDocumented(t, s)
 				checkNoChildren(t, s.Process.Pid)
 				g := newStation(t, file, "10.0.2.100")
 				for range 2 {

@@ -24,6 +24,7 @@ func TestTapFD(t *testing.T) {
 				"ip link set tap0 up && ip addr add 10.0.2.100/24 dev tap0 && ip route add default via 10.0.2.2")
 			s := lab.StartSlirp(t, lab.SlirpOptions{UID: user, Files: []*os.File{tap},
 				Args: []string{"--netns-type=tapfd", "5"}})
+			checkSlirpDocumented(t, s)
 			tap.Close()
 			checkOpenFiles(t, s.Process.Pid) // before there are flows
 			checkReachesHost(t, g)

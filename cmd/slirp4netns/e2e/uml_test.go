@@ -68,6 +68,7 @@ func TestUML(t *testing.T) {
 		t.Fatal(err)
 	}
 	b, first := startBESS(t, bothLocks...)
+	checkSlirpDocumented(t, b.Slirp)
 	first.Close()
 	said := bootUML(t, fmt.Sprintf(umlInit, umlSize), umlText(), "vec0:transport=bess,dst="+b.Path, "mem=320M")
 	for _, line := range []string{
@@ -93,8 +94,9 @@ func bootUML(t *testing.T, init string, data io.Reader, options ...string) strin
 	umlRoot(t, root, init, data)
 	ctx, cancel := context.WithTimeout(t.Context(), umlTimeout)
 	defer cancel()
-	cmd := lab.Command(ctx, user, "linux.uml", append(options, "rootfstype=hostfs", "rootflags="+root, "rw", "init=/init",
-		"con=null", "con0=null,fd:1", "quiet")...)
+	options = append(options, "rootfstype=hostfs", "rootflags="+root, "rw", "init=/init", "con=null", "con0=null,fd:1", "quiet")
+	checkDocumented(t, "linux.uml "+strings.Join(options, " "))
+	cmd := lab.Command(ctx, user, "linux.uml", options...)
 	// Its memory is a file that it maps executable, its state is in ~/.uml.
 	cmd.Env = append(cmd.Env, "HOME="+root, "TMPDIR=/dev/shm")
 	var console lab.Log

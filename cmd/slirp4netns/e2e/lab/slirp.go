@@ -62,6 +62,8 @@ type Slirp struct {
 	Process *os.Process
 	// Ready is the time from its start until it wrote to its ready-fd.
 	Ready time.Duration
+	// Args are what it was called with, but for what [LockedEnv] adds.
+	Args []string
 
 	t     T
 	log   Log
@@ -113,12 +115,12 @@ func startSlirp(t T, o SlirpOptions) (*Slirp, error) {
 		readyW.Close()
 		return nil, err
 	}
-	s := &Slirp{t: t, exit: exit, term: o.NoExitFD, done: make(chan struct{})}
 	args := []string{"-r", strconv.Itoa(readyFD)}
 	if !o.NoExitFD {
 		args = append(args, "-e", strconv.Itoa(exitFD))
 	}
-	args = append(append(args, locks(o.Binary)...), o.Args...)
+	s := &Slirp{Args: slices.Concat(args, o.Args), t: t, exit: exit, term: o.NoExitFD, done: make(chan struct{})}
+	args = slices.Concat(args, locks(o.Binary), o.Args)
 	cmd := Command(context.Background(), o.UID, o.Binary, args...)
 	cmd.Env = append(cmd.Env, o.Env...)
 	cmd.Stdout, cmd.Stderr = &s.log, &s.log
