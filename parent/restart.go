@@ -82,7 +82,7 @@ func (p *process) exec(s *state) error {
 		if err := raiseAmbient(sandbox.Needs()...); err != nil {
 			return err
 		}
-	case p.namespaces.user != nil:
+	case p.namespaces.user != nil && p.namespaces.hasUs(p.cfg.Target):
 		r.UserNS = p.namespaces.user
 	default:
 		r.OwnUserNS = true

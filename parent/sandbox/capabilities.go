@@ -92,7 +92,7 @@ func LimitBounding(keep Set) error {
 			continue
 		}
 		if err := onAllThreads("prctl(PR_CAPBSET_DROP)", unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c); err != nil {
-			return err
+			return forWantOf(err, unix.CAP_SETPCAP, "CAP_SETPCAP")
 		}
 	}
 }

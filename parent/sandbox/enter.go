@@ -88,7 +88,7 @@ func changeRoot(dir string) error {
 			return failed(err, "moving the new root over the RAM disk")
 		}
 		if err := unix.Chroot("."); err != nil {
-			return failed(err, "chroot to the new root")
+			return failed(forWantOf(err, unix.CAP_SYS_CHROOT, "CAP_SYS_CHROOT"), "chroot to the new root")
 		}
 	default:
 		return failed(err, "pivot_root")

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,6 +29,26 @@ func failed(err error, step string, args ...any) error {
 	return &stepError{fmt.Sprintf(step, args...), err}
 }
 
+// lackError is a step for which the process has not the capability.
+type lackError struct {
+	err  error
+	name string
+}
+
+func (e *lackError) Unwrap() error { return e.err }
+
+func (e *lackError) Error() string { return e.err.Error() }
+
+// forWantOf makes a lackError of a refusal, if the capability c is missing,
+// which is called name.
+func forWantOf(err error, c uintptr, name string) error {
+	has, why := Permitted()
+	if !errors.Is(err, unix.EPERM) || why != nil || has&NewSet(c) != 0 {
+		return err
+	}
+	return &lackError{err, name}
+}
+
 // Explain adds to err, which names its step, what to do about it.
 func Explain(err error) error {
 	return fmt.Errorf("--enable-sandbox: %w%s", err, remedy(err))
@@ -36,7 +57,11 @@ func Explain(err error) error {
 // remedy is what usually helps against an error.
 func remedy(err error) string {
 	const without = "start without --enable-sandbox"
+	var lack *lackError
 	switch {
+	case errors.As(err, &lack):
+		return fmt.Sprintf(": it takes %s, which whoever started this program has kept from it"+
+			" (in a container: --cap-add=%s); give it that, or %s", lack.name, strings.TrimPrefix(lack.name, "CAP_"), without)
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
 		return ": a container's seccomp profile, AppArmor (kernel.apparmor_restrict_unprivileged_userns) or" +
 			" SELinux forbids it; allow this program user namespaces, mount and pivot_root there, or " + without
@@ -44,6 +69,9 @@ func remedy(err error) string {
 		return ": too many namespaces; raise user.max_user_namespaces and user.max_mnt_namespaces (sysctl), or " + without
 	case errors.Is(err, unix.ENOSYS):
 		return ": this kernel was built without it; " + without
+	case errors.Is(err, unix.EOVERFLOW):
+		return ": the target's user namespace has no IDs for our user and group (uid_map, gid_map), so that no file can be made there;" +
+			" map them (unshare --map-current-user, newuidmap), name a process of it (PID, or --userns-path=/proc/PID/ns/user), or " + without
 	case errors.Is(err, unix.ENOMEM):
 		return ": too many mounts (fs.mount-max, sysctl) or too little memory"
 	}

@@ -33,13 +33,18 @@ func become(uid uint32) (owner, error) {
 }
 
 // setFSUID changes the calling thread. The kernel does not tell whether it did:
-// one asks by trying what is never allowed.
+// one asks by trying what is never allowed. As with each change of a user ID, it
+// sets whether the process can be traced to fs.suid_dumpable (proc_sys_fs(5)),
+// which may be 1: it cannot.
 func setFSUID(uid int) error {
 	if _, err := unix.SetfsuidRetUid(uid); err != nil {
 		return fmt.Errorf("setfsuid: %w", err)
 	}
 	if is, err := unix.SetfsuidRetUid(-1); err != nil || is != uid {
 		return fmt.Errorf("setfsuid to %d: it is %d, %w", uid, is, unix.EPERM)
+	}
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("prctl(PR_SET_DUMPABLE): %w", err)
 	}
 	return nil
 }

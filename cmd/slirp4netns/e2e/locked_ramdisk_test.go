@@ -21,9 +21,14 @@ mkdir /proc /run /tmp /dev
 mount -t proc p /proc
 mount -t devtmpfs d /dev
 ip link set lo up
+echo 1 >/proc/sys/fs/suid_dumpable
+mkdir /run/other
+chown 1000 /run/other
+chmod 700 /run/other
 echo "vm: root is $(sed -n 's/^\([^ ]*\) \/ .*/\1/p' /proc/mounts)"
-slirp4netns --enable-sandbox --enable-seccomp --target-type=bess /run/bess >/log 2>&1 &
+start-stop-daemon -S -c 0:7 -n none -a /bin/slirp4netns -- --enable-sandbox --enable-seccomp --target-type=bess /run/other/bess >/log 2>&1 &
 pid=$!
+start-stop-daemon -S -c 0:7 -n none -a /bin/sleep -- 100 &
 n=0
 until grep -q '^Seccomp:.*2' /proc/$pid/status || [ $n = 50 ]; do sleep .1; n=$((n+1)); done
 echo "vm: root has $(ls /proc/$pid/root | tr '\n' ' ')"
@@ -31,14 +36,18 @@ echo "vm: out of reach $(ls -d /proc/$pid/root/../log /proc/$pid/cwd/../../log 2
 for name in CapEff CapBnd NoNewPrivs Seccomp; do
 	echo "vm: $name $(sed -n "s/^$name:.//p" /proc/$pid/task/*/status | sort -u | tr '\n' ' ')"
 done
+echo "vm: groups $(stat -c %g /proc/$!/status) $(stat -c %g /proc/$pid/status /proc/$pid/task/*/status | sort -u | tr '\n' ' ')"
 kill $pid
 wait $pid
-echo "vm: status $?, left $(ls /run | tr '\n' ' ')"
+echo "vm: status $?, left $(ls /run/other | tr '\n' ' ')"
 sed 's/^/log: /' /log
 poweroff -f
 `
 
-// TestLockedRAMDisk boots a User Mode Linux whose root is its RAM disk.
+// TestLockedRAMDisk boots a User Mode Linux whose root is its RAM disk. Its
+// processes can be traced when they have changed their user (fs.suid_dumpable),
+// which is not for us: what cannot be traced has root's group in /proc, and other
+// processes that were started like it have their own (proc_pid(5)).
 func TestLockedRAMDisk(t *testing.T) {
 	t.Parallel()
 	dir := lab.TempDir(t, user)
@@ -57,7 +66,7 @@ func TestLockedRAMDisk(t *testing.T) {
 	said := strings.ReplaceAll(console.String(), "\r\n", "\n")
 	for _, line := range []string{
 		"root is rootfs", "root has etc run ", "out of reach 2", "CapEff 0000000000000400 ", "CapBnd 0000000000000400 ",
-		"NoNewPrivs 1 ", "Seccomp 2 ", "status 143, left ",
+		"NoNewPrivs 1 ", "Seccomp 2 ", "status 143, left ", "groups 7 0 ",
 	} {
 		if !strings.Contains(said, "vm: "+line+"\n") {
 			t.Errorf("not %q", line)
@@ -93,6 +102,7 @@ func ramDisk(t *testing.T) []byte {
 	add("bin", directory, "")
 	add("etc", directory, "")
 	add("etc/resolv.conf", file, "nameserver 192.0.2.1\n")
+	add("etc/passwd", file, "root:x:0:0::/:/bin/sh\n")
 	for name, path := range map[string]string{"busybox": busybox, "slirp4netns": lab.Binary} {
 		b, err := os.ReadFile(path)
 		if err != nil {
@@ -100,7 +110,7 @@ func ramDisk(t *testing.T) []byte {
 		}
 		add("bin/"+name, file, string(b))
 	}
-	for _, applet := range []string{"sh", "mkdir", "mount", "ip", "sed", "grep", "sleep", "ls", "tr", "sort", "poweroff"} {
+	for _, applet := range []string{"sh", "mkdir", "mount", "ip", "sed", "grep", "sleep", "ls", "tr", "sort", "stat", "start-stop-daemon", "chown", "chmod", "poweroff"} {
 		add("bin/"+applet, link, "busybox")
 	}
 	add("init", file, ramDiskInit)

@@ -114,6 +114,7 @@ func TestLockedStepRefused(t *testing.T) {
 		{refusal{unix.SYS_PIVOT_ROOT, 0, 0, unix.EPERM}, false, "pivot_root: operation not permitted" + profile},
 		{refusal{unix.SYS_UMOUNT2, 0, 0, unix.EPERM}, false, "unmounting the old root: operation not permitted" + profile},
 		{refusal{unix.SYS_MOUNT, 3, unix.MS_REMOUNT, unix.EPERM}, false, "making the new root read-only: operation not permitted" + profile},
+		{refusal{unix.SYS_PRCTL, 0, unix.PR_CAPBSET_DROP, unix.EPERM}, false, "prctl(PR_CAPBSET_DROP): operation not permitted" + profile},
 		{refusal{unix.SYS_CAPSET, 0, 0, unix.EPERM}, false, "capset: operation not permitted" + profile},
 		{refusal{unix.SYS_SECCOMP, 0, unix.SECCOMP_SET_MODE_FILTER, unix.EINVAL}, false, "seccomp: the kernel has no filters (CONFIG_SECCOMP_FILTER): Invalid argument"},
 	} {
@@ -138,6 +139,30 @@ func TestLockedStepRefused(t *testing.T) {
 			left, err := os.ReadDir(dir)
 			if err != nil || len(left) > 0 {
 				t.Errorf("left behind: %v, %v", left, err)
+			}
+		})
+	}
+}
+
+// TestLockedLacking: root whom a container has kept from a capability is told
+// which.
+func TestLockedLacking(t *testing.T) {
+	lab.NeedUsers(t)
+	without := func(capability, program string) string {
+		return script(t, 0, fmt.Sprintf(`exec setpriv --bounding-set=-%s %s "$@"`, capability, program))
+	}
+	ramDisk := refusing(t, 0, refusal{unix.SYS_PIVOT_ROOT, 0, 0, unix.EINVAL})
+	for _, c := range []struct{ binary, want string }{
+		{without("setpcap", lab.Binary), "prctl(PR_CAPBSET_DROP): operation not permitted: it takes CAP_SETPCAP," +
+			" which whoever started this program has kept from it (in a container: --cap-add=SETPCAP); give it that, or start without --enable-sandbox"},
+		{without("sys_chroot", ramDisk), "chroot to the new root: operation not permitted: it takes CAP_SYS_CHROOT," +
+			" which whoever started this program has kept from it (in a container: --cap-add=SYS_CHROOT); give it that, or start without --enable-sandbox"},
+	} {
+		t.Run(strings.SplitN(c.want, ":", 2)[0], func(t *testing.T) {
+			g := lab.NewGuest(t, byRoot)
+			out, status := runToEnd(t, 0, c.binary, append(bothLocks[:2:2], "-c", strconv.Itoa(g.PID), "tap0")...)
+			if !strings.Contains(out, "--enable-sandbox: "+c.want+"\n") || status != 1 {
+				t.Errorf("status %d, it said\n%swant 1 and\n%s", status, out, c.want)
 			}
 		})
 	}

@@ -27,7 +27,7 @@ type userNS int
 const (
 	callersUserNS userNS = iota // who has CAP_SYS_ADMIN needs no other
 	targetsUserNS
-	ownUserNS // there is no target
+	ownUserNS // there is no target, or it has no number for us
 )
 
 // lockedCases are all of startCases. A TAP that is passed as a descriptor has a
@@ -35,7 +35,11 @@ const (
 func lockedCases() (all []lockedCase) {
 	for _, c := range startCases {
 		l := lockedCase{c, callersUserNS}
-		if c.uid == user && c.wrap == nil {
+		switch {
+		case c.uid != user || c.wrap != nil:
+		case c.guest == nobody:
+			l.inUserNS = ownUserNS
+		default:
 			l.inUserNS = targetsUserNS
 		}
 		all = append(all, l)

@@ -28,6 +28,7 @@ var (
 	byUser  = lab.GuestOptions{}
 	byRoot  = lab.GuestOptions{Root: true, Kind: lab.NoUserNS}
 	current = lab.GuestOptions{Kind: lab.MapCurrent}
+	nobody  = lab.GuestOptions{Kind: lab.Unmapped}
 )
 
 const user = lab.OrdinaryUID
@@ -35,6 +36,10 @@ const user = lab.OrdinaryUID
 var startCases = []startCase{
 	{name: "user, PID", guest: byUser, uid: user},
 	{name: "user, PID, mapped to himself", guest: current, uid: user},
+	{name: "user, PID, nobody mapped", guest: nobody, uid: user},
+	{name: "user, path, nobody mapped", guest: nobody, uid: user, args: pathOnly},
+	{name: "user, path and userns-path, nobody mapped", guest: nobody, uid: user, args: pathAndUserNS},
+	{name: "root, PID, nobody mapped", guest: nobody, uid: 0},
 	{name: "root, PID, no user namespace", guest: byRoot, uid: 0},
 	{name: "root, PID, root's user namespace", guest: lab.GuestOptions{Root: true}, uid: 0},
 	{name: "root, PID, another user's namespaces", guest: byUser, uid: 0},

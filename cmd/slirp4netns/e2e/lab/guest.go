@@ -31,6 +31,11 @@ const (
 	MapRoot GuestKind = iota
 	// MapCurrent is unshare --map-current-user: the user is himself inside.
 	MapCurrent
+	// Unmapped is unshare --user: nobody has a number inside.
+	Unmapped
+	// MapOthers is unshare --map-auto: the users inside are subordinate ones, and
+	// the user himself has no number. It needs two users (NeedUsers).
+	MapOthers
 	// NoUserNS has only a network and a mount namespace; for root.
 	NoUserNS
 )
@@ -56,6 +61,8 @@ func NewGuest(t T, o GuestOptions) *Guest {
 		unshare = append(unshare, map[GuestKind]string{
 			MapRoot:    "--map-root-user",
 			MapCurrent: "--map-current-user",
+			Unmapped:   "--user",
+			MapOthers:  "--map-auto",
 		}[o.Kind])
 	}
 	// unshare(1) does not fork: the holder has the PID that we start. It
