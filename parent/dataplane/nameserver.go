@@ -33,13 +33,14 @@ func (p *Plane) newNameserver(cfg Config, source outbound.Sources, sender *datag
 		gateways = append(gateways, cfg.Gateway6)
 	}
 	names := dns.NewNames(cfg.DNS.HostNames, gateways...)
-	// A connection has up to three descriptors.
-	streams := sockets / 4
+	// A connection has up to four descriptors: two of a pair, and two to
+	// resolvers.
+	streams := sockets / 6
 	p.relay = dns.NewRelay(dns.RelayConfig{
 		Resolvers: p.resolvers, Names: names, Poller: p.poller, Sender: sender,
 		Unreachable: func(guest, via netip.AddrPort, query []byte, errno unix.Errno) {
 			p.udp.Undeliverable(guest, via, query, errno)
-		}, Bind: source.Bind, Max: sockets - 3*streams,
+		}, Bind: source.Bind, Max: sockets - 4*streams,
 	})
 	p.streams = dns.NewStreams(dns.StreamsConfig{
 		Resolvers: p.resolvers, Names: names, Bind: source.Bind, Max: max(1, streams),

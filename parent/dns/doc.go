@@ -29,7 +29,11 @@
 //
 // Over TCP each connection of the guest has one to a resolver, which is made
 // before the guest's SYN is answered, so that the guest is refused when we are.
-// Where names are answered here the SYN is answered at once.
+// Where names are answered here the SYN is answered at once. Queries fail over
+// one by one, as over UDP: that a connection is accepted is no answer. Who is
+// late keeps its connection until somebody has answered, and then loses it, so
+// that the guest has one answer. A query is kept until then, within bounds; one
+// that is too much to be kept has the first resolver's answer or none.
 //
 // resolv.conf(5) is followed as it changes: by path, never by an open file, so
 // that renames and other mounts are seen. Queries that wait, and connections

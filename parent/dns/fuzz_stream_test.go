@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -97,6 +98,60 @@ func FuzzStream(f *testing.F) {
 		}
 		if n, err := guest.Read(make([]byte, 1)); n != 0 || err == nil {
 			t.Errorf("%d bytes more for the guest, %v", n, err)
+		}
+	})
+}
+
+// FuzzStreamAnswers: whatever a resolver says to a query before it closes the
+// connection, in whatever pieces, the guest has its whole messages, and an
+// answer: its own, or another resolver's if it has none.
+func FuzzStreamAnswers(f *testing.F) {
+	const id = 0x1234
+	f.Add(frame(message(id, true, 0, "a")), uint16(3))
+	f.Add(frame(message(id, true, rcodeServFail, "a")), uint16(0))
+	f.Add(append(frame(message(7, true, 0, "x")), frame(message(id, true, rcodeRefused, "a"))...), uint16(20))
+	f.Add([]byte{0, 40, 1}, uint16(1))
+	f.Add([]byte{0, 0, 0, 1, 'x', 0xff, 0xff}, uint16(3))
+	var said atomic.Pointer[[2][]byte]
+	a := newTCPResolver(f, func(c net.Conn, _ []byte) bool {
+		for _, part := range *said.Load() {
+			c.Write(part)
+		}
+		return false
+	})
+	b := newTCPResolver(f, says("b", 0))
+	f.Fuzz(func(t *testing.T, says []byte, cut uint16) {
+		n := min(int(cut), len(says))
+		said.Store(&[2][]byte{says[:n], says[n:]})
+		s := newStreams(t, 0, nil, a.addr, b.addr)
+		g := newTCPGuest(t, s)
+		g.ask(id)
+		answered := false
+		for r := bytes.NewReader(says); ; {
+			var buf []byte
+			m, err := readMessage(r, &buf)
+			if err != nil {
+				break
+			}
+			m = m[2:]
+			ours := !answered && len(m) >= headerSize && messageID(m) == id
+			if ours && isAnswer(m) && hasNoAnswer(m) {
+				break // b is asked, and either may be first from now on
+			}
+			answered = answered || ours
+			if got := g.next(10 * time.Second); !bytes.Equal(got, m) {
+				t.Fatalf("the guest got % x, want % x", got, m)
+			}
+		}
+		shutWrite(t, g.File)
+		for !answered {
+			m := g.next(10 * time.Second)
+			if m == nil {
+				t.Fatal("no answer")
+			}
+			answered = bytes.Equal(m, message(id, true, 0, "b"))
+		}
+		for g.next(10*time.Second) != nil { // what a has said beyond that
 		}
 	})
 }

@@ -31,19 +31,7 @@ type state struct {
 func (h *health) order(list []netip.AddrPort, now time.Time) (ordered []netip.AddrPort, probe netip.AddrPort) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !same(h.list, list) {
-		h.list, h.states, h.ordered = list, make([]state, len(list)), nil
-	}
-	if h.ordered == nil {
-		h.ordered = make([]netip.AddrPort, 0, len(list))
-		for _, down := range []bool{false, true} {
-			for i, a := range list {
-				if h.states[i].down == down {
-					h.ordered = append(h.ordered, a)
-				}
-			}
-		}
-	}
+	h.orderLocked(list)
 	if len(list) < 2 {
 		return h.ordered, probe
 	}
@@ -54,6 +42,32 @@ func (h *health) order(list []netip.AddrPort, now time.Time) (ordered []netip.Ad
 		}
 	}
 	return h.ordered, probe
+}
+
+// orderOnly is order where there is no query that could be sent to see whether
+// one is back.
+func (h *health) orderOnly(list []netip.AddrPort) []netip.AddrPort {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.orderLocked(list)
+	return h.ordered
+}
+
+func (h *health) orderLocked(list []netip.AddrPort) {
+	if !same(h.list, list) {
+		h.list, h.states, h.ordered = list, make([]state, len(list)), nil
+	}
+	if h.ordered != nil {
+		return
+	}
+	h.ordered = make([]netip.AddrPort, 0, len(list))
+	for _, down := range []bool{false, true} {
+		for i, a := range list {
+			if h.states[i].down == down {
+				h.ordered = append(h.ordered, a)
+			}
+		}
+	}
 }
 
 // same tells whether a and b are one slice.

@@ -1,6 +1,7 @@
 package dns
 
 import (
+	"bytes"
 	"container/list"
 	"net/netip"
 	"slices"
@@ -20,8 +21,8 @@ type query struct {
 	next  int              // index in order of the next one
 	asked uint32           // by index in order: those that may still answer
 	sent  time.Time        // to order[next-1]
-	// answer says that a resolver has none; it is the guest's if nobody has
-	// a better one.
+	// answer is that of the first resolver that has said that it has none; it
+	// is the guest's if nobody has a better one.
 	answer []byte
 
 	queue    *list.List // Relay.waiting, Relay.last or nil
@@ -157,11 +158,14 @@ func (r *Relay) answerLocked(f *flow, from netip.AddrPort, b []byte) {
 	q := f.queries[i]
 	if hasNoAnswer(b) {
 		q.expect(from, false)
+		if q.answer == nil {
+			q.answer = bytes.Clone(b)
+		}
 		if q.next < len(q.order) || q.asked != 0 {
-			q.answer = append(q.answer[:0], b...)
 			r.betterLocked(q, from, now)
 			return
 		}
+		b = q.answer
 	}
 	r.send(f.via, f.guest, b)
 	r.forgetLocked(q)

@@ -299,8 +299,8 @@ func TestRelayNoResolver(t *testing.T) {
 	r.want(answer{errno: unix.ECONNREFUSED}, quick)
 }
 
-// A resolver that has no answer is one too many; its answer counts if nobody
-// has a better one.
+// A resolver that has no answer is one too many; that of the first one counts
+// if nobody has a better one.
 func TestRelayServFail(t *testing.T) {
 	a, b := newResolver(t, "a"), newResolver(t, "b")
 	a.setRcode(rcodeServFail)
@@ -309,7 +309,7 @@ func TestRelayServFail(t *testing.T) {
 	r.want(answer{id: 1, text: "b"}, quick)
 	b.setRcode(rcodeRefused)
 	r.ask(2)
-	r.want(answer{id: 2, text: "b", rcode: rcodeRefused}, quick)
+	r.want(answer{id: 2, text: "a", rcode: rcodeServFail}, quick)
 
 	// The other one is silent.
 	b.set(-1)

@@ -5,18 +5,16 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
-	"net/netip"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// stream is one connection of the guest, and the one to the resolver that
-// belongs to it. Messages follow their length in two bytes (RFC 1035, section
-// 4.2.2); they are passed on one by one, since an answer of ours may have to
-// go between two of the resolver's.
+// stream is one connection of the guest, and those to resolvers that belong to
+// it. Messages follow their length in two bytes (RFC 1035, section 4.2.2); they
+// are passed on one by one, since an answer of ours may have to go between two
+// of a resolver's, and a query may have to go to another resolver.
 type stream struct {
 	streams *Streams
 	guest   *net.UnixConn
@@ -25,10 +23,14 @@ type stream struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 
-	mu       sync.Mutex
-	used     time.Time // guarded by mu; the last message
-	resolver net.Conn  // guarded by mu; nil before the first query
-	closed   bool      // guarded by mu
+	mu      sync.Mutex
+	used    time.Time      // guarded by mu; the last message
+	closed  bool           // guarded by mu
+	ended   bool           // guarded by mu; the guest has no more queries
+	legs    []*leg         // guarded by mu; oldest first, at most maxLegs
+	queries []*streamQuery // guarded by mu; oldest first
+	kept    int            // guarded by mu; bytes of queries
+	moving  int            // guarded by mu; queries that look for a resolver
 
 	write sync.Mutex // held while a message is written to the guest
 }
@@ -38,7 +40,11 @@ func (s *stream) dial(ctx context.Context) unix.Errno {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
-	if _, errno := s.connect(ctx); errno != 0 {
+	c, addr, errno := s.streams.dial(ctx)
+	if errno == 0 && !s.addLeg(addr, c) {
+		errno = unix.ECONNABORTED
+	}
+	if errno != 0 {
 		if s.ctx.Err() != nil {
 			errno = unix.ECONNABORTED
 		}
@@ -64,65 +70,12 @@ func (s *stream) run() {
 			}
 			continue
 		}
-		r, errno := s.connect(s.ctx)
-		if errno != 0 {
-			s.close()
-			return
-		}
-		if _, err := r.Write(msg); err != nil {
-			s.close()
-			return
+		if q := s.newQuery(msg); q != nil {
+			s.forward(q)
 		}
 	}
-	// The guest has no more queries. It may still wait for answers.
-	s.mu.Lock()
-	r := s.resolver
-	s.mu.Unlock()
-	if r == nil {
-		s.close()
-		return
-	}
-	r.(*net.TCPConn).CloseWrite()
-}
-
-// connect returns the connection to a resolver, which it makes if need be. Only
-// one goroutine calls it.
-func (s *stream) connect(ctx context.Context) (net.Conn, unix.Errno) {
-	s.mu.Lock()
-	r := s.resolver
-	s.mu.Unlock()
-	if r != nil {
-		return r, 0
-	}
-	r, errno := s.streams.dial(ctx)
-	if errno != 0 {
-		return nil, errno
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		r.Close()
-		return nil, unix.ECONNABORTED
-	}
-	s.resolver = r
-	go s.answers(r)
-	return r, 0
-}
-
-// answers carries what the resolver says until it closes the connection.
-func (s *stream) answers(r net.Conn) {
-	defer s.close()
-	var buf []byte
-	for {
-		msg, err := readMessage(r, &buf)
-		if err != nil {
-			return
-		}
-		s.touch()
-		if s.toGuest(msg) != nil {
-			return
-		}
-	}
+	// The guest may still wait for answers.
+	s.end()
 }
 
 func (s *stream) toGuest(msg []byte) error {
@@ -148,8 +101,11 @@ func (s *stream) lastUse() time.Time {
 	return s.used
 }
 
-// close ends both connections, and with them the goroutines. What the guest
-// has sent and nobody has read makes the kernel tell it of a reset.
+// uselessLocked tells of a stream that nobody will answer any more.
+func (s *stream) uselessLocked() bool { return len(s.legs) == 0 && s.moving == 0 }
+
+// close ends all connections, and with them the goroutines. What the guest has
+// sent and nobody has read makes the kernel tell it of a reset.
 func (s *stream) close() {
 	s.streams.forget(s)
 	s.mu.Lock()
@@ -161,9 +117,14 @@ func (s *stream) close() {
 	s.cancel()
 	s.idle.Stop()
 	s.guest.Close()
-	if s.resolver != nil {
-		s.resolver.Close()
+	for _, l := range s.legs {
+		l.closeLocked()
 	}
+	s.legs = nil
+	for _, q := range s.queries {
+		q.doneLocked()
+	}
+	s.queries = nil
 }
 
 // readMessage reads a message with its length before it. The result is good
@@ -187,19 +148,4 @@ func readMessage(r io.Reader, buf *[]byte) ([]byte, error) {
 func frame(msg []byte) []byte {
 	b := binary.BigEndian.AppendUint16(make([]byte, 0, 2+len(msg)), uint16(len(msg)))
 	return append(b, msg...)
-}
-
-// control is what is done with a socket before it is connected to dst.
-func (s *Streams) control(dst netip.Addr) func(string, string, syscall.RawConn) error {
-	if s.cfg.Bind == nil {
-		return nil
-	}
-	return func(_, _ string, c syscall.RawConn) error {
-		var bindErr error
-		err := c.Control(func(fd uintptr) { bindErr = s.cfg.Bind(int(fd), dst) })
-		if err == nil {
-			err = bindErr
-		}
-		return err
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,12 +15,13 @@ import (
 
 const (
 	// maxStreams bounds the connections of guests at one time.
-	maxStreams = 256
+	maxStreams = 170
 	// streamIdle is how long a connection is kept without a message (RFC
 	// 7766, section 6.2.3: resolvers close theirs after a few seconds).
 	streamIdle = 60 * time.Second
-	// streamFailover is how long a resolver has to accept a connection
-	// before the next one is tried, streamPatience what the last one has.
+	// streamFailover is how long a resolver has to accept a connection, and
+	// how long it has to answer a query, before the next one is tried.
+	// streamPatience is what the last one has to accept a connection.
 	streamFailover = time.Second
 	streamPatience = 5 * time.Second
 )
@@ -31,7 +33,7 @@ type StreamsConfig struct {
 	// Bind chooses the source of a socket that is about to be connected to
 	// an address. It may be nil.
 	Bind func(fd int, dst netip.Addr) error
-	Max  int // connections at most; 0: 256
+	Max  int // connections at most; 0: 170
 }
 
 // Streams carry queries over TCP.
@@ -147,16 +149,16 @@ func (s *Streams) Close() {
 
 // dial connects to the first resolver that accepts. It fails with the last
 // one's errno. When resolv.conf changes meanwhile it begins anew.
-func (s *Streams) dial(ctx context.Context) (net.Conn, unix.Errno) {
+func (s *Streams) dial(ctx context.Context) (net.Conn, netip.AddrPort, unix.Errno) {
 	for {
 		list := s.cfg.Resolvers.List()
 		inner, cancel := context.WithCancel(ctx)
 		unwatch := s.watch(list, cancel)
-		c, errno := s.dialList(inner, list)
+		c, a, errno := s.dialList(inner, list)
 		changed := unwatch()
 		cancel()
 		if errno == 0 || !changed || ctx.Err() != nil {
-			return c, errno
+			return c, a, errno
 		}
 	}
 }
@@ -192,30 +194,23 @@ func (s *Streams) watch(list []netip.AddrPort, changed func()) (stop func() bool
 }
 
 // dialList connects to the first resolver of a list that accepts.
-func (s *Streams) dialList(ctx context.Context, list []netip.AddrPort) (net.Conn, unix.Errno) {
-	order, probe := s.health.order(list, time.Now())
-	if probe.IsValid() {
-		go func() { // nobody waits to learn whether it is back
-			if c, errno := s.dialOne(context.Background(), probe, streamPatience); errno == 0 {
-				c.Close()
-			}
-		}()
-	}
-	errno := unix.ENETUNREACH
-	for i, a := range order {
+func (s *Streams) dialList(ctx context.Context, list []netip.AddrPort) (c net.Conn, a netip.AddrPort, errno unix.Errno) {
+	order := s.health.orderOnly(list)
+	errno = unix.ENETUNREACH
+	for i := range order {
 		wait := streamFailover
 		if i == len(order)-1 {
 			wait = streamPatience
 		}
-		var c net.Conn
+		a = order[i]
 		if c, errno = s.dialOne(ctx, a, wait); errno == 0 || ctx.Err() != nil {
-			return c, errno
+			break
 		}
 	}
-	return nil, errno
+	return c, a, errno
 }
 
-// dialOne connects to a resolver, and notes whether it accepts.
+// dialOne connects to a resolver. That it accepts does not show that it answers.
 func (s *Streams) dialOne(ctx context.Context, a netip.AddrPort, wait time.Duration) (net.Conn, unix.Errno) {
 	d := net.Dialer{Timeout: wait, Control: s.control(a.Addr())}
 	d.SetMultipathTCP(false) // the filter has no such sockets; GODEBUG may ask for them
@@ -234,6 +229,38 @@ func (s *Streams) dialOne(ctx context.Context, a netip.AddrPort, wait time.Durat
 		}
 		return nil, errnoOf(err)
 	}
-	s.health.answered(a, time.Now())
 	return c, 0
+}
+
+// probe asks a resolver that is down, to see whether it is back. The answer is
+// nobody's.
+func (s *Streams) probe(a netip.AddrPort, query []byte) {
+	c, errno := s.dialOne(context.Background(), a, streamPatience)
+	if errno != 0 {
+		return
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(streamPatience))
+	if _, err := c.Write(query); err != nil {
+		return
+	}
+	var buf []byte
+	if _, err := readMessage(c, &buf); err == nil {
+		s.health.answered(a, time.Now())
+	}
+}
+
+// control is what is done with a socket before it is connected to dst.
+func (s *Streams) control(dst netip.Addr) func(string, string, syscall.RawConn) error {
+	if s.cfg.Bind == nil {
+		return nil
+	}
+	return func(_, _ string, c syscall.RawConn) error {
+		var bindErr error
+		err := c.Control(func(fd uintptr) { bindErr = s.cfg.Bind(int(fd), dst) })
+		if err == nil {
+			err = bindErr
+		}
+		return err
+	}
 }

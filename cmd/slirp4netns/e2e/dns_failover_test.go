@@ -1,7 +1,10 @@
 package e2e
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"os"
 	"slices"
@@ -9,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
 	"golang.org/x/sys/unix"
 
 	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
@@ -55,19 +59,75 @@ func TestDNSFailover(t *testing.T) {
 }
 
 // The same for connections: one has to wait for the second that a resolver has
-// to accept one.
+// to accept one, or to answer on it.
 func TestDNSFailoverTCP(t *testing.T) {
-	hostEtc(t, silentServer, lab.InetAddr4.String())
+	const mute = "127.0.0.110"
+	serveMute(t, mute+":53")
+	for _, first := range []string{silentServer, mute} {
+		t.Run(first, func(t *testing.T) {
+			hostEtc(t, first, lab.InetAddr4.String())
+			g := lab.NewGuest(t, lab.GuestOptions{})
+			g.Slirp(t, "-c")
+			for i := range 20 {
+				limit := time.Second
+				if i == 0 {
+					limit = 2 * time.Second
+				}
+				got, took, err := queryA(g, "tcp4", lab.Domain, 5*time.Second)
+				if err != nil || got != lab.InetAddr4.String() || took > limit {
+					t.Errorf("query %d: %s after %v, %v", i, got, took, err)
+				}
+				if i == 0 {
+					t.Logf("the first query took %v", took)
+				}
+			}
+		})
+	}
+}
+
+// serveMute accepts connections at an address of the host, and says nothing.
+func serveMute(t *testing.T, at string) {
+	t.Helper()
+	l, err := net.Listen("tcp", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				io.Copy(io.Discard, c)
+			}()
+		}
+	}()
+}
+
+// A resolver that has no answer to give is not the last one, as for the C
+// library; if there is none better the guest has what the first one says.
+func TestDNSNoAnswerToGive(t *testing.T) {
+	for i, rcode := range []byte{dns.RcodeServerFailure, dns.RcodeNotImplemented, dns.RcodeRefused} {
+		serveRawDNS(t, lab.Host, fmt.Sprintf("127.0.0.%d:53", 111+i), func(query []byte, _ bool) []byte {
+			return append([]byte{query[0], query[1], 0x80, rcode}, query[4:]...)
+		})
+	}
+	hostDNS(t, "127.0.0.114:53", "192.0.2.114")
+	for first := 111; first <= 113; first++ {
+		hostEtc(t, fmt.Sprintf("127.0.0.%d", first), "127.0.0.114")
+		wantFrom(t, "192.0.2.114", "-c")
+	}
+	hostEtc(t, "127.0.0.112", "127.0.0.113", "127.0.0.111")
 	g := lab.NewGuest(t, lab.GuestOptions{})
 	g.Slirp(t, "-c")
-	for i := range 20 {
-		limit := time.Second
-		if i == 0 {
-			limit = 2 * time.Second
-		}
-		got, took, err := queryA(g, "tcp4", lab.Domain, 5*time.Second)
-		if err != nil || got != lab.InetAddr4.String() || took > limit {
-			t.Errorf("query %d: %s after %v, %v", i, got, took, err)
+	for _, network := range []string{"udp4", "tcp4"} {
+		query := oddQuery(0xbe10)
+		want := append([]byte{query[0], query[1], 0x80, dns.RcodeNotImplemented}, query[4:]...)
+		if got := askRaw(t, g, network, relay, query); !bytes.Equal(got, want) {
+			t.Errorf("%s: %x, want %x", network, got, want)
 		}
 	}
 }
