@@ -78,11 +78,17 @@ func (r *refusal) run(args []string) error {
 // refusing is a slirp4netns that runs with r.
 func refusing(t *testing.T, uid int, r refusal) string {
 	t.Helper()
+	return refusingBinary(t, uid, lab.Binary, r)
+}
+
+// refusingBinary is refusing for whatever program.
+func refusingBinary(t *testing.T, uid int, binary string, r refusal) string {
+	t.Helper()
 	text, err := json.Marshal(r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return script(t, uid, fmt.Sprintf(`%s='%s' exec %s %s "$@"`, refuseEnv, text, again(t), lab.Binary))
+	return script(t, uid, fmt.Sprintf(`%s='%s' exec %s %s "$@"`, refuseEnv, text, again(t), binary))
 }
 
 // TestLockedStepRefused: a lock that the kernel does not grant ends the program
