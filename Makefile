@@ -90,6 +90,8 @@ bench: need-go
 	$(MAKE) --no-print-directory build
 	$(MAKE) --no-print-directory clients
 	CGO_ENABLED=0 $(GO) build -o bin/lab/bench ./cmd/slirp4netns/e2e/bench
+	$(BUILD) -ldflags '$(LDFLAGS) -X $(MODULE)/parent.childPath=/run/lab/bin/slirp-child' \
+		-o bin/lab/slirp4netns-installed ./cmd/slirp4netns
 	bin/lab/bench -rounds $(ROUNDS) -out docs
 
 ## fuzz: each fuzz target for FUZZTIME (5m, or 1000x), or those that match FUZZ

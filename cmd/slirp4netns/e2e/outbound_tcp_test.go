@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -339,13 +340,18 @@ func TestTCPBlackHolesDelayNobody(t *testing.T) {
 	if n := len(strings.Split(onHost(t, "ss", "-tnH", "state", "syn-sent"), "\n")); n < 1000 { // an eighth of the descriptors
 		t.Fatalf("only %d connections are under way", n)
 	}
+	var took []time.Duration
 	for range 5 {
 		start := time.Now()
 		c := mustDial(t, g, addr.String())
-		got, err := readAll(c)
-		if d := time.Since(start); got != "ok" || d > 200*time.Millisecond {
-			t.Errorf("%q, %v after %v, want ok within 200 ms", got, err, d)
+		if got, err := readAll(c); got != "ok" {
+			t.Errorf("%q, %v, want ok", got, err)
 		}
+		took = append(took, time.Since(start))
+	}
+	// The median, as another test may have the processor for once.
+	if slices.Sort(took); took[2] > 200*time.Millisecond || took[4] > time.Second {
+		t.Errorf("ok after %v, want it within 200 ms", took)
 	}
 }
 

@@ -101,6 +101,9 @@ func measurements() (all []measurement) {
 		measurement{subjects: slirps, run: startUp(), rows: []row{
 			{name: "from exec to ready, with --configure", unit: milliseconds, headline: true},
 		}},
+		measurement{subjects: slirps, run: startUpOf(lab.Installed), rows: []row{
+			{name: "from exec to ready, with --configure and slirp-child", unit: milliseconds},
+		}},
 		measurement{subjects: slirps, run: startUp("--enable-sandbox", "--enable-seccomp"), rows: []row{
 			{name: "from exec to ready, sandbox and seccomp", unit: milliseconds},
 		}},

@@ -34,6 +34,7 @@ var targets = slices.Concat(
 		{row: "DNS queries, 16 at a time", unit: perSecond, of: theirs, atLeast: 1.5},
 		{row: "HTTP requests, one each connection, 16 at a time", unit: perSecond, of: theirs, atLeast: 2},
 		{row: "from exec to ready, with --configure", unit: milliseconds, of: theirs, atMost: 3},
+		{row: "from exec to ready, with --configure and slirp-child", unit: milliseconds, of: theirs, atMost: 3},
 		{row: "from exec to ready, sandbox and seccomp", unit: milliseconds, of: theirs, atMost: 4},
 		{row: "idle, resident memory", unit: mebibytes, atMost: 12},
 		{row: "idle", unit: perIdleSecond, atMost: 1},

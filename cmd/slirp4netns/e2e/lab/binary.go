@@ -16,6 +16,10 @@ const BinaryEnv = "SLIRP4NETNS_BIN"
 // and that comes first in the PATH of the lab's commands.
 const Binary = binDir + "/slirp4netns"
 
+// Installed is the same program as make install builds it, with slirp-child as
+// its child, where `make bench` has built it.
+const Installed = binDir + "/slirp4netns-installed"
+
 // Reference is the C program, as Debian installs it.
 const Reference = "/usr/bin/slirp4netns"
 
@@ -34,6 +38,8 @@ func readBinaries() (binaries, error) {
 	paths := map[string]string{
 		"slirp4netns": filepath.Join(dir, "slirp4netns"),
 		"slirp-child": filepath.Join(dir, "slirp-child"),
+
+		filepath.Base(Installed): filepath.Join(dir, "lab", filepath.Base(Installed)),
 	}
 	override := os.Getenv(BinaryEnv)
 	if override != "" {
