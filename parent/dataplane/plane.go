@@ -13,6 +13,7 @@ import (
 
 	"github.com/slirp4netns-go/slirp4netns/ipc/tun"
 	"github.com/slirp4netns-go/slirp4netns/parent/datagram"
+	"github.com/slirp4netns-go/slirp4netns/parent/dhcp"
 	"github.com/slirp4netns-go/slirp4netns/parent/dns"
 	"github.com/slirp4netns-go/slirp4netns/parent/hostfwd"
 	"github.com/slirp4netns-go/slirp4netns/parent/link"
@@ -73,13 +74,14 @@ func New(cfg Config) (*Plane, error) {
 		return nil, err
 	}
 	p.link = link.New(link.Config{
-		MTU:     cfg.MTU,
-		Addrs:   cfg.Addrs(),
-		IPv6:    cfg.EnableIPv6,
-		Addrs6:  cfg.Addrs6(),
-		Receive: p.receive,
-		Flush:   func() { p.udp.Flush() },
-		Worker:  p.worker,
+		MTU:       cfg.MTU,
+		Addrs:     cfg.Addrs(),
+		Broadcast: dhcp.LastOf(cfg.Network).Next(),
+		IPv6:      cfg.EnableIPv6,
+		Addrs6:    cfg.Addrs6(),
+		Receive:   p.receive,
+		Flush:     func() { p.udp.Flush() },
+		Worker:    p.worker,
 	})
 	if p.stack, err = newStack(p.link, &cfg); err != nil {
 		p.poller.Close()

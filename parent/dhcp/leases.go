@@ -124,8 +124,8 @@ func (p *pool) drop(l *lease) {
 	}
 }
 
-// lastOf is the last address of a network before its broadcast address.
-func lastOf(p netip.Prefix) netip.Addr {
+// LastOf is the last address of a network before its broadcast address.
+func LastOf(p netip.Prefix) netip.Addr {
 	a := p.Masked().Addr().As4()
 	v := binary.BigEndian.Uint32(a[:]) | (1<<(32-p.Bits()) - 1)
 	binary.BigEndian.PutUint32(a[:], v-1)

@@ -45,7 +45,7 @@ type Server struct {
 // New makes a Server that has given away no address.
 func New(cfg Config) *Server {
 	never := append([]netip.Addr{cfg.Gateway, cfg.Nameserver}, cfg.Reserved...)
-	return &Server{cfg: cfg, now: time.Now, pool: newPool(cfg.First, lastOf(cfg.Network), never...)}
+	return &Server{cfg: cfg, now: time.Now, pool: newPool(cfg.First, LastOf(cfg.Network), never...)}
 }
 
 // Handle answers a message, the payload of a UDP datagram to ServerPort. to is

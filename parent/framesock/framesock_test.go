@@ -34,7 +34,7 @@ func newEnd(t *testing.T, typ int) *end {
 		t.Fatal(err)
 	}
 	e := &end{Pair: p, peer: fds[1], got: make(chan []byte, 1000), err: make(chan error, 1)}
-	go func() { e.err <- p.Run(func(b []byte) { e.got <- bytes.Clone(b) }) }()
+	go func() { e.err <- p.Run(func(b []byte, _ link.Port) { e.got <- bytes.Clone(b) }, nil) }()
 	t.Cleanup(func() {
 		p.Close()
 		unix.Close(e.peer)

@@ -41,7 +41,7 @@ type Pair struct {
 	socket  *Socket
 	probe   []byte
 	stats   *Stats
-	receive func([]byte)
+	receive func([]byte, link.Port)
 	gone    bool
 	closed  atomic.Bool
 }
@@ -73,7 +73,7 @@ func (p *Pair) Name() string { return p.name }
 func (p *Pair) Stats() *Stats { return p.stats }
 
 // Run implements link.Wire.
-func (p *Pair) Run(receive func([]byte)) error {
+func (p *Pair) Run(receive func([]byte, link.Port), _ func(link.Port)) error {
 	p.receive = receive
 	if !p.socket.stream {
 		end := make(chan struct{})
@@ -104,7 +104,7 @@ func (p *Pair) keepAsking(end chan struct{}) {
 // Frames implements Owner.
 func (p *Pair) Frames(_ *Socket, frames [][]byte) {
 	for _, f := range frames {
-		p.receive(f)
+		p.receive(f, 0)
 	}
 }
 

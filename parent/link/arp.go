@@ -19,8 +19,8 @@ const (
 )
 
 // answerARP answers a request for one of our addresses and learns from all
-// that is well-formed. b is the ARP packet, from is the frame's source.
-func (e *Endpoint) answerARP(b []byte, from MAC) {
+// that is well-formed. b is the ARP packet.
+func (e *Endpoint) answerARP(b []byte, from Port) {
 	if len(b) < arpLen ||
 		binary.BigEndian.Uint16(b[0:]) != arpEthernet ||
 		binary.BigEndian.Uint16(b[2:]) != etherIPv4 ||
@@ -33,7 +33,7 @@ func (e *Endpoint) answerARP(b []byte, from MAC) {
 	sender := netip.AddrFrom4([4]byte(b[14:18]))
 	target := netip.AddrFrom4([4]byte(b[24:28]))
 	if !e.ours(sender) {
-		e.neigh.learn(sender, senderMAC)
+		e.neigh.learn(sender, senderMAC, from, true)
 	}
 	if binary.BigEndian.Uint16(b[6:]) != arpRequest || !e.ours(target) || sender == target {
 		return
@@ -52,9 +52,7 @@ func Announcement(a netip.Addr) []byte {
 func arpPacket(op uint16, from netip.Addr, dst, targetMAC MAC, target netip.Addr) []byte {
 	mac, ip, targetIP := ipv4MAC(from), from.As4(), target.As4()
 	f := make([]byte, arpFrame)
-	copy(f[0:], dst[:])
-	copy(f[6:], mac[:])
-	binary.BigEndian.PutUint16(f[12:], etherARP)
+	ethernetHeader(f, dst, mac, etherARP)
 	r := f[ethLen:]
 	binary.BigEndian.PutUint16(r[0:], arpEthernet)
 	binary.BigEndian.PutUint16(r[2:], etherIPv4)
@@ -65,6 +63,13 @@ func arpPacket(op uint16, from netip.Addr, dst, targetMAC MAC, target netip.Addr
 	copy(r[18:], targetMAC[:])
 	copy(r[24:], targetIP[:])
 	return f
+}
+
+// ethernetHeader writes one.
+func ethernetHeader(b []byte, dst, src MAC, proto uint16) {
+	copy(b[0:], dst[:])
+	copy(b[6:], src[:])
+	binary.BigEndian.PutUint16(b[12:], proto)
 }
 
 // ours tells whether a is an address that we answer ARP requests for.

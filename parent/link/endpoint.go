@@ -74,6 +74,8 @@ type Config struct {
 	// Flush is called, where Receive is, when there are no more packets for
 	// now behind one that had More set. It may be nil if Receive is.
 	Flush func()
+	// Broadcast is that of the IPv4 network.
+	Broadcast netip.Addr
 	// Worker is what netstack's callbacks leave work to. It may be nil.
 	Worker *poll.Worker
 }
@@ -92,6 +94,7 @@ type Endpoint struct {
 	mtu    uint32
 	addrs  []netip.Addr
 	addrs6 []netip.Addr
+	toAll  netip.Addr
 	ipv6   bool
 	mac4   MAC
 	recv   Receiver
@@ -125,20 +128,22 @@ var (
 // New makes an Endpoint that has no device yet, so that the stack can be built
 // before the device is there.
 func New(cfg Config) *Endpoint {
-	return &Endpoint{
+	e := &Endpoint{
 		mtu:    cfg.MTU,
 		addrs:  cfg.Addrs,
 		addrs6: cfg.Addrs6,
+		toAll:  cfg.Broadcast,
 		ipv6:   cfg.IPv6,
 		mac4:   ipv4MAC(cfg.Addrs[0]),
 		recv:   cfg.Receive,
 		flush:  cfg.Flush,
 		worker: cfg.Worker,
 		fd:     -1,
-		neigh:  newNeighbours(broadcastMAC),
 		// Until a device says otherwise; see SupportedGSO.
 		gso: true,
 	}
+	e.neigh = newNeighbours(e)
+	return e
 }
 
 // Open gives the Endpoint its device, which it owns from then on. It must be
@@ -158,7 +163,7 @@ func (e *Endpoint) Open(fd int, f tun.Features) error {
 		return fmt.Errorf("link: %s: fcntl(O_NONBLOCK): %w", f.Name, err)
 	}
 	if mac, ok := deviceMAC(fd); ok {
-		e.neigh = newNeighbours(mac)
+		e.neigh.fallback = mac
 	}
 	e.fd = fd
 	e.vnetLen = f.VnetHdrLen
@@ -251,6 +256,7 @@ func (e *Endpoint) Close() {
 	if e.fd < 0 && e.wire == nil || e.closed.Swap(true) {
 		return
 	}
+	e.neigh.close()
 	// Whoever is writing or reading finishes first, and nobody does from then
 	// on: the number may be another's soon.
 	e.life.Lock()
@@ -271,5 +277,5 @@ func (e *Endpoint) Close() {
 // Run reads the frames of a Wire until it is gone (ErrGone) or Close (nil).
 func (e *Endpoint) Run() error {
 	r := reader{e: e}
-	return e.wire.Run(r.frame)
+	return e.wire.Run(r.frame, e.neigh.gone)
 }

@@ -97,7 +97,7 @@ func FuzzARP(f *testing.F) {
 		var reply [2048]byte
 		n, err := unix.Read(h.peer, reply[:])
 		for _, a := range h.e.addrs {
-			if m := h.e.neigh.lookup(a); m != broadcastMAC {
+			if m, ok := h.e.neigh.known(a); ok {
 				t.Errorf("%v is a neighbour: %v", a, m)
 			}
 		}

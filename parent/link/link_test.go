@@ -246,28 +246,3 @@ func TestReceiveKeepsPackets(t *testing.T) {
 		}
 	}
 }
-
-// Answers go to whoever spoke last from an address, and a guest that makes up
-// addresses does not fill the memory.
-func TestNeighbours(t *testing.T) {
-	n := newNeighbours(broadcastMAC)
-	a := netip.MustParseAddr("10.0.2.100")
-	if n.lookup(a) != broadcastMAC {
-		t.Error("an unknown address is not broadcast to")
-	}
-	n.learn(a, MAC{2, 1})
-	n.learn(a, MAC{2, 2})
-	if got := n.lookup(a); got != (MAC{2, 2}) {
-		t.Errorf("lookup = %v, want the last MAC", got)
-	}
-	n.learn(a, MAC{3, 1}) // a group address
-	if got := n.lookup(a); got != (MAC{2, 2}) {
-		t.Errorf("lookup = %v: learnt a group address", got)
-	}
-	for i := range 5 * maxNeighbours {
-		n.learn(netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), MAC{2, 3})
-	}
-	if len(n.table) != maxNeighbours || len(n.order) != maxNeighbours {
-		t.Errorf("%d entries, %d in order; want %d", len(n.table), len(n.order), maxNeighbours)
-	}
-}

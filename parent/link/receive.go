@@ -34,6 +34,7 @@ type reader struct {
 	view *buffer.View // viewSize bytes; the IP packet is read into it. nil: not ours
 	head [vnetMax + ethLen]byte
 	more bool // see Packet.More
+	port Port // where the frame came from
 }
 
 // readFrame reads virtio-net and Ethernet headers into head and the rest into
@@ -70,7 +71,7 @@ func (r *reader) receive(n int) {
 }
 
 // frame handles a frame of a Wire.
-func (r *reader) frame(f []byte) {
+func (r *reader) frame(f []byte, from Port) {
 	if w := r.e.worker; w != nil && w.Hold() {
 		defer w.Release()
 	}
@@ -78,6 +79,7 @@ func (r *reader) frame(f []byte) {
 		r.e.stats.Malformed.Add(1)
 		return
 	}
+	r.port = from
 	r.handle(f, &VnetHdr{}, f[ethLen:])
 }
 
@@ -87,7 +89,7 @@ func (r *reader) handle(eth []byte, h *VnetHdr, b []byte) {
 	from := MAC(eth[6:12])
 	switch binary.BigEndian.Uint16(eth[12:]) {
 	case etherARP:
-		e.answerARP(b, from)
+		e.answerARP(b, r.port)
 	case etherIPv4:
 		r.receiveIPv4(b, from, h)
 	case etherIPv6:
@@ -131,7 +133,7 @@ func (r *reader) receiveIPv4(b []byte, from MAC, h *VnetHdr) {
 	e.stats.FromGuest.count(b, len(b))
 	src := netip.AddrFrom4([4]byte(b[12:16]))
 	if !e.ours(src) {
-		e.neigh.learn(src, from)
+		e.neigh.learn(src, from, r.port, false)
 	}
 	if !fragment && e.recv != nil {
 		p := Packet{Bytes: b, Proto: proto, HdrLen: hdrLen, More: r.more}

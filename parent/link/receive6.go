@@ -37,7 +37,7 @@ func (r *reader) receiveIPv6(b []byte, from MAC, h *VnetHdr) {
 	b = b[:total]
 	c, ok := WalkIPv6(b)
 	src := netip.AddrFrom16([16]byte(b[8:24]))
-	if !ok || src.IsMulticast() || src.Is4In6() || src.IsLoopback() || slices.Contains(e.addrs6, src) {
+	if !ok || src.IsMulticast() || src.Is4In6() || src.IsLoopback() || e.ours6(src) {
 		e.stats.Malformed.Add(1)
 		return
 	}
@@ -55,7 +55,10 @@ func (r *reader) receiveIPv6(b []byte, from MAC, h *VnetHdr) {
 		return
 	}
 	e.stats.FromGuest.count(b, len(b))
-	e.neigh.learn(src, from)
+	e.neigh.learn(src, from, r.port, false)
+	if c.Proto == header.ICMPv6ProtocolNumber && !c.Fragment {
+		e.heed(b, msg, from, r.port)
+	}
 	switch {
 	case c.Later:
 		// Useless without the first, which is looked at.
@@ -80,6 +83,9 @@ func (r *reader) receiveIPv6(b []byte, from MAC, h *VnetHdr) {
 	r.deliver(header.IPv6ProtocolNumber, b, hdrLen)
 }
 
+// ours6 tells whether a is an IPv6 address of ours.
+func (e *Endpoint) ours6(a netip.Addr) bool { return slices.Contains(e.addrs6, a) }
+
 // beforeAddress tells whether an ICMPv6 message is one that a guest sends while
 // it has no address: all but echo requests, which are to be answered.
 func beforeAddress(msg []byte) bool {
@@ -98,16 +104,4 @@ func reassemble(c Chain, msg []byte) bool {
 		return len(msg) > 0 && msg[0] == byte(header.ICMPv6EchoRequest)
 	}
 	return false
-}
-
-// mac6 is the Ethernet address to which a packet for a is sent. That of a
-// multicast address follows from it (RFC 2464, section 7).
-func (e *Endpoint) mac6(a netip.Addr) MAC {
-	if !a.IsMulticast() {
-		return e.neigh.lookup(a)
-	}
-	m := MAC{0x33, 0x33}
-	b := a.As16()
-	copy(m[2:], b[12:])
-	return m
 }

@@ -42,8 +42,12 @@ var segmentPool = sync.Pool{New: func() any { return new(segments) }}
 func (e *Endpoint) writeSegments(pkt *stack.PacketBuffer) bool {
 	ip, tcp := pkt.NetworkHeader().Slice(), pkt.TransportHeader().Slice()
 	var eth frameHead
-	if len(tcp) < header.TCPMinimumSize || len(ip)+len(tcp) > maxSegmentHead-ethLen || e.fillHead(&eth, &VnetHdr{}, ip) == 0 {
+	if len(tcp) < header.TCPMinimumSize || len(ip)+len(tcp) > maxSegmentHead-ethLen {
 		e.stats.Malformed.Add(1)
+		return false
+	}
+	size, known := e.fillHead(&eth, &VnetHdr{}, ip)
+	if size == 0 {
 		return false
 	}
 	s := segmentPool.Get().(*segments)
@@ -66,7 +70,7 @@ func (e *Endpoint) writeSegments(pkt *stack.PacketBuffer) bool {
 		s.frames[n] = frame
 		n++
 		if n == maxSegments || left == 0 {
-			ok = e.sendAll(s.frames[:n]) && ok
+			ok = e.sendAll(s.frames[:n], ip, known) && ok
 			n = 0
 		}
 		if left == 0 {
@@ -156,8 +160,15 @@ func finishSegment(b []byte, ipLen, off, size int, last bool, sum uint16) {
 	tcp.SetChecksum(^checksum.Combine(checksum.Checksum(tcp, pseudo), sum))
 }
 
-// sendAll sends frames that all have the same Ethernet addresses.
-func (e *Endpoint) sendAll(frames [][]unix.Iovec) bool {
+// sendAll sends frames of the packet that starts with ip. They wait unless it
+// is known where it goes.
+func (e *Endpoint) sendAll(frames [][]unix.Iovec, ip []byte, known bool) bool {
+	if !known {
+		for _, f := range frames {
+			e.neigh.wait(destination(ip), flatten(f))
+		}
+		return true
+	}
 	e.life.RLock()
 	defer e.life.RUnlock()
 	if e.closed.Load() {

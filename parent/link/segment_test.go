@@ -19,9 +19,9 @@ import (
 // record is a Wire that keeps what is sent.
 type record struct{ frames [][]byte }
 
-func (r *record) Name() string           { return "record" }
-func (r *record) Run(func([]byte)) error { return nil }
-func (r *record) Close() error           { return nil }
+func (r *record) Name() string                             { return "record" }
+func (r *record) Run(func([]byte, Port), func(Port)) error { return nil }
+func (r *record) Close() error                             { return nil }
 func (r *record) Send(frame []unix.Iovec) bool {
 	var f []byte
 	for _, v := range frame {
@@ -75,8 +75,9 @@ func TestSegments(t *testing.T) {
 	for _, v6 := range []bool{false, true} {
 		for _, views := range [][]int{nil, {1}, {1448}, {1449}, {1447, 1, 1448}, {3, 5, 7, 11, 13, 17, 4000}, slices.Repeat([]int{1001}, 60), {60000}} {
 			t.Run(fmt.Sprintf("%v %d", v6, views), func(t *testing.T) {
-				e, wire := New(Config{MTU: 1500, IPv6: true, Addrs: []netip.Addr{netip.MustParseAddr("10.0.2.2")}}), new(record)
-				e.Connect(wire)
+				e, wire := wired()
+				e.neigh.learn(netip.MustParseAddr("10.0.2.100"), oneMAC, 1, true)
+				e.neigh.learn(netip.MustParseAddr("fd00::9"), oneMAC, 1, true)
 				pkt, want := tcpPacket(v6, all, 1448, views...)
 				defer pkt.DecRef()
 				if !e.writePacket(pkt) {

@@ -1,7 +1,6 @@
 package link
 
 import (
-	"encoding/binary"
 	"net/netip"
 	"sync"
 	"unsafe"
@@ -42,6 +41,17 @@ func (o *outgoing) write(e *Endpoint, n int) bool {
 	ok := e.writev(o.iov[:n])
 	o.release(n)
 	return ok
+}
+
+// writeTo is write for the IP packet that starts with ip, which waits unless it
+// is known where it goes.
+func (o *outgoing) writeTo(e *Endpoint, n int, ip []byte, known bool) bool {
+	if known {
+		return o.write(e, n)
+	}
+	e.neigh.wait(destination(ip), flatten(o.iov[:n]))
+	o.release(n)
+	return true
 }
 
 // release gives o back, with nothing in it that could be kept from the garbage
@@ -95,13 +105,13 @@ func (e *Endpoint) writePacket(pkt *stack.PacketBuffer) bool {
 		size += len(b)
 		i++
 	}
-	n := e.fillHead(&o.head, &h, first)
+	n, known := e.fillHead(&o.head, &h, first)
 	if n == 0 {
 		o.release(i)
 		return false
 	}
 	o.set(0, o.head[:n])
-	if !o.write(e, i) {
+	if !o.writeTo(e, i, first, known) {
 		return false
 	}
 	e.stats.ToGuest.count(first, size)
@@ -141,7 +151,7 @@ func (e *Endpoint) writeFlat(pkt *stack.PacketBuffer, h *VnetHdr) bool {
 // take it.
 func (e *Endpoint) Send(h *VnetHdr, hdr, payload []byte) bool {
 	o := outgoings.Get().(*outgoing)
-	n := e.fillHead(&o.head, h, hdr)
+	n, known := e.fillHead(&o.head, h, hdr)
 	if n == 0 {
 		o.release(0)
 		return false
@@ -153,7 +163,7 @@ func (e *Endpoint) Send(h *VnetHdr, hdr, payload []byte) bool {
 		o.set(2, payload)
 		pieces = 3
 	}
-	if !o.write(e, pieces) {
+	if !o.writeTo(e, pieces, hdr, known) {
 		return false
 	}
 	e.stats.ToGuest.count(hdr, len(hdr)+len(payload))
@@ -173,29 +183,27 @@ func (e *Endpoint) TakesDatagrams(v6 bool) bool {
 }
 
 // fillHead builds virtio-net and Ethernet header for the IP packet that starts
-// with ip, and returns their size: 0 if it is not an IP packet.
-func (e *Endpoint) fillHead(head *frameHead, h *VnetHdr, ip []byte) int {
+// with ip, and returns their size: 0 if it is not an IP packet. known is false
+// if it has to wait for the Ethernet address that it is for.
+func (e *Endpoint) fillHead(head *frameHead, h *VnetHdr, ip []byte) (n int, known bool) {
 	var dst, src MAC
 	var proto uint16
 	switch {
 	case len(ip) >= header.IPv4MinimumSize && ip[0]>>4 == 4:
-		dst = e.neigh.lookup(netip.AddrFrom4([4]byte(ip[16:20])))
+		dst, known = e.mac4of(netip.AddrFrom4([4]byte(ip[16:20])))
 		src, proto = e.mac4, etherIPv4
 	case len(ip) >= header.IPv6MinimumSize && ip[0]>>4 == 6:
-		dst = e.mac6(netip.AddrFrom16([16]byte(ip[24:40])))
+		dst, known = e.mac6of(netip.AddrFrom16([16]byte(ip[24:40])))
 		src, proto = RouterMAC6, etherIPv6
 	default:
 		e.stats.Malformed.Add(1)
-		return 0
+		return 0, false
 	}
 	if e.vnetLen != 0 {
 		h.encode(head[:e.vnetLen])
 	}
-	eth := head[e.vnetLen:]
-	copy(eth[0:], dst[:])
-	copy(eth[6:], src[:])
-	binary.BigEndian.PutUint16(eth[12:], proto)
-	return e.vnetLen + ethLen
+	ethernetHeader(head[e.vnetLen:], dst, src, proto)
+	return e.vnetLen + ethLen, known
 }
 
 // sendRaw writes a whole Ethernet frame.

@@ -10,8 +10,9 @@ type Wire interface {
 	Name() string
 	// Run calls receive, on one goroutine, with each frame that comes, until
 	// Close (nil) or until no more can come (ErrGone). A frame is receive's
-	// only until it returns.
-	Run(receive func(frame []byte)) error
+	// only until it returns. gone is called, on the same goroutine, when
+	// nothing more comes from a Port.
+	Run(receive func(frame []byte, from Port), gone func(Port)) error
 	// Send sends a frame in pieces, of which the first has the whole Ethernet
 	// header. It does not block, may be called on several goroutines at once,
 	// and keeps nothing. A false result means that the frame was dropped.
@@ -23,8 +24,14 @@ type Wire interface {
 	Close() error
 }
 
+// Port tells apart what is plugged in at the other end of a Wire. A number is
+// never used again. A TAP, and a Wire that has one only, have Port 0.
+type Port uint32
+
 // Connect gives the Endpoint a Wire as its device, which it owns from then on.
 // It takes the place of Open.
 func (e *Endpoint) Connect(w Wire) {
 	e.wire = w
+	e.neigh.fallback = MAC{}
+	e.neigh.most = maxPeerNeighbours
 }

@@ -12,14 +12,16 @@ import (
 
 // port is one peer. It implements framesock.Owner.
 type port struct {
-	sw    *Switch
-	sock  *framesock.Socket
-	addrs []link.MAC // guarded by sw.table.mu; what it has in the table
+	sw     *Switch
+	sock   *framesock.Socket
+	number link.Port
+	addrs  []link.MAC // guarded by sw.table.mu; what it has in the table
 }
 
 // plug makes a peer of a connection. It is called on the goroutine that reads.
 func (s *Switch) plug(fd int) {
-	p := &port{sw: s}
+	s.number++
+	p := &port{sw: s, number: s.number}
 	var err error
 	if p.sock, err = framesock.New(fd, s.poller, s.recv, &s.stats.Stats, p); err != nil {
 		s.stats.Refused.Add(1)
@@ -37,6 +39,7 @@ func (p *port) Gone(*framesock.Socket) {
 	ports := slices.DeleteFunc(slices.Clone(*s.ports.Load()), func(q *port) bool { return p == q })
 	s.ports.Store(&ports)
 	s.table.forget(p)
+	s.gone(p.number)
 	p.sock.Close()
 }
 

@@ -42,7 +42,9 @@ type Switch struct {
 	table  *table
 	stats  Stats
 	start  time.Time
-	stack  func(frame []byte) // set by Run
+	stack  func(frame []byte, from link.Port) // set by Run
+	gone   func(link.Port)                    // set by Run
+	number link.Port                          // of the last peer; of the goroutine that reads
 
 	listener *listener
 	first    chan struct{} // closed when the first peer has come
@@ -93,8 +95,8 @@ func (s *Switch) Peers() int { return len(*s.ports.Load()) }
 func (s *Switch) FirstPeer() <-chan struct{} { return s.first }
 
 // Run implements link.Wire. That there is no peer is no end: others may come.
-func (s *Switch) Run(receive func([]byte)) error {
-	s.stack = receive
+func (s *Switch) Run(receive func([]byte, link.Port), gone func(link.Port)) error {
+	s.stack, s.gone = receive, gone
 	return s.poller.Run()
 }
 
@@ -144,9 +146,9 @@ func (s *Switch) forward(f []byte, from *port) {
 	switch {
 	case isGroup(dst):
 		s.flood(iov[:], from)
-		s.stack(f)
+		s.stack(f, from.number)
 	case slices.Contains(s.guard.macs, dst):
-		s.stack(f)
+		s.stack(f, from.number)
 	default:
 		switch to := s.table.lookup(dst); to {
 		case nil:

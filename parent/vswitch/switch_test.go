@@ -33,7 +33,7 @@ func newBed(t *testing.T, cfg Config) *bed {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- b.Run(func(f []byte) { b.stack <- bytes.Clone(f) }) }()
+	go func() { ended <- b.Run(func(f []byte, _ link.Port) { b.stack <- bytes.Clone(f) }, func(link.Port) {}) }()
 	t.Cleanup(func() {
 		b.Switch.Close()
 		if err := <-ended; err != nil {
