@@ -19,6 +19,12 @@ unformatted=$(gofmt -l $files)
 skipped=$(git grep -nE '\bt\.Skip(f|Now)?\(' -- '*_test.go')
 [ -z "$skipped" ] || complain "a test may not be skipped:" "$skipped"
 
+unkept=$(git grep -oE '^func Fuzz[A-Za-z0-9_]+' -- '*_test.go' | while IFS=: read -r file target; do
+		target=${target#func }
+		[ -n "$(git ls-files "$(dirname "$file")/testdata/fuzz/$target")" ] && grep -q "\b$target\b" docs/ARCHITECTURE.md || echo "$file: $target"
+	done)
+[ -z "$unkept" ] || complain "fuzz targets without inputs in testdata/fuzz, or that docs/ARCHITECTURE.md does not name:" "$unkept"
+
 undocumented=$(go list -f '{{if and .GoFiles (not .Doc)}}{{.ImportPath}}{{end}}' ./...)
 [ -z "$undocumented" ] || complain "packages without a doc comment:" "$undocumented"
 if ! untidy=$(go mod tidy -diff 2>/dev/null); then # stderr tells of downloads

@@ -262,6 +262,8 @@ func TestTableIsBounded(t *testing.T) {
 	}
 	r.want("", client{id: 9999, kind: discover})
 	r.want("ACK 10.1.0.0", client{id: 1, kind: ask, current: "10.1.0.0"})
+	r.want("", client{id: 2, kind: release, current: "10.1.0.1"})
+	r.want("OFFER 10.0.0.15", client{id: 9999, kind: discover})
 	r.time = r.time.Add(leaseTime)
 	r.want("OFFER 10.0.0.15", client{id: 9999, kind: discover})
 }

@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -99,12 +101,101 @@ func TestDNSHostName(t *testing.T) {
 	}
 }
 
-// --disable-dns: nobody answers at the nameserver's address.
+// --disable-dns, IPv4: no resolver of the host is asked. What is sent to the
+// nameserver's address leaves the host as to any other, and has the answer of
+// who has that address there, or none.
 func TestDisableDNS(t *testing.T) {
+	const server = "127.0.0.115"
+	hostEtc(t, server)
+	resolver := serveRawDNS(t, lab.Host, server+":53", func(query []byte, _ bool) []byte {
+		return append([]byte{query[0], query[1], 0x80, 0}, query[4:]...)
+	})
 	g := lab.NewGuest(t, lab.GuestOptions{})
 	g.Slirp(t, "-c", "--disable-dns")
 	digFails(t, g, "lab.test")
 	digFails(t, g, "+tcp", "lab.test")
+
+	inetAddress(t, "10.0.2.3/32")
+	there := serveRawDNS(t, lab.Inet, relay, func(query []byte, _ bool) []byte {
+		return append([]byte{query[0], query[1], 0x80, 0}, "of another machine"...)
+	})
+	for i, network := range []string{"udp4", "tcp4"} {
+		query := oddQuery(uint16(0xbe20 + i))
+		if got := askRaw(t, g, network, relay, query); !bytes.HasSuffix(got, []byte("of another machine")) {
+			t.Errorf("%s: %x, want the answer of who has the address", network, got)
+		}
+		if queries, _ := there.all(); len(queries) != i+1 || !bytes.Equal(queries[i], query) {
+			t.Errorf("%s: %d queries arrived there: %x", network, len(queries), queries)
+		}
+	}
+	if queries, _ := resolver.all(); len(queries) != 0 {
+		t.Errorf("the host's resolver was asked %d times", len(queries))
+	}
+	// It is the option that does it.
+	g = lab.NewGuest(t, lab.GuestOptions{})
+	g.Slirp(t, "-c")
+	for i, network := range []string{"udp4", "tcp4"} {
+		askRaw(t, g, network, relay, oddQuery(1))
+		if queries, _ := resolver.all(); len(queries) != i+1 {
+			t.Errorf("without the option, %s: %d queries of %d", network, len(queries), i+1)
+		}
+	}
+}
+
+// The same for IPv6, where the nameserver's address is nobody's: the guest
+// learns at once. Neither router advertisements nor DHCPv6 tell of it.
+func TestDisableDNSIPv6(t *testing.T) {
+	const server = "127.0.0.116"
+	hostEtc(t, server)
+	resolver := serveRawDNS(t, lab.Host, server+":53", func([]byte, bool) []byte { return nil })
+	hostDNS(t, "[::1]:53", "192.0.2.116")
+	g, _ := configured6(t, "--disable-dns")
+	at := "[" + nameserver6 + "]:53"
+	u := newUDP6(t, g)
+	u.connect(at)
+	u.send(string(oddQuery(1)), "")
+	if got, want := u.fault(commandTimeout), "ENETUNREACH 1/0 from fd00::2"; got != want {
+		t.Errorf("UDP: %q, want %q", got, want)
+	}
+	start := time.Now()
+	if c, err := g.Dial("tcp6", at, commandTimeout); !errors.Is(err, unix.ENETUNREACH) {
+		t.Errorf("TCP: %v, want ENETUNREACH", err)
+		if err == nil {
+			c.Close()
+		}
+	}
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("TCP: it took %v", took)
+	}
+	if queries, _ := resolver.all(); len(queries) != 0 {
+		t.Errorf("the host's resolver was asked %d times", len(queries))
+	}
+
+	for _, c := range []struct {
+		args []string
+		told bool
+	}{{[]string{"--disable-dns"}, false}, {nil, true}} {
+		s := newStation6(t, c.args...)
+		me := netip.MustParseAddr("fe80::100")
+		from, to := netip.AddrPortFrom(me, 546), netip.AddrPortFrom(netip.MustParseAddr("ff02::1:2"), 547)
+		addr := netip.MustParseAddr(nameserver6).AsSlice()
+		s.send6(packet6(unix.IPPROTO_UDP, 1, me, to.Addr(), udp6(from, to, []byte{11, 1, 2, 3, 0, 6, 0, 2, 0, 23})))
+		f := s.answerFrame6(true)
+		if f == nil || f.proto != unix.IPPROTO_UDP || !bytes.HasPrefix(f.msg[8:], []byte{7, 1, 2, 3}) {
+			t.Fatalf("%v: DHCPv6: %v", c.args, f)
+		}
+		if got := bytes.Contains(f.msg, addr); got != c.told {
+			t.Errorf("%v: DHCPv6 tells of the nameserver: %t, want %t", c.args, got, c.told)
+		}
+		s.send6(packet6(unix.IPPROTO_ICMPV6, neighbourHops, me, allRouters6, icmp6(routerSolicitation, 0, me, allRouters6, make([]byte, 4))))
+		f = s.answerFrame6(true)
+		if f == nil || f.msg[0] != routerAdvertisement {
+			t.Fatalf("%v: router solicitation: %v", c.args, f)
+		}
+		if got := bytes.Contains(f.msg, addr); got != c.told {
+			t.Errorf("%v: the router tells of the nameserver: %t, want %t", c.args, got, c.told)
+		}
+	}
 }
 
 // A storm of queries from ports of their own is answered, and leaves nothing

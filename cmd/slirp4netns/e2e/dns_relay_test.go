@@ -302,7 +302,7 @@ func serveScoped(t *testing.T, addr string) {
 	})
 }
 
-// --host-name and --disable-dns are for IPv6 as well.
+// --host-name is for IPv6 as well.
 func TestDNSOptionsOfIPv6(t *testing.T) {
 	const at = "fd5b:1:2:3::3"
 	g, _ := configured6(t, "--cidr6=fd5b:1:2:3::/64", "--host-name=host.internal")
@@ -320,16 +320,5 @@ func TestDNSOptionsOfIPv6(t *testing.T) {
 	g.Nameserver(t, "10.0.2.3")
 	if got := curl(t, g, "-6", "http://host.internal:8000/"); got != lab.HostPage {
 		t.Errorf("page by IPv6: %q", got)
-	}
-
-	g, _ = configured6(t, "--disable-dns")
-	s := newUDP6(t, g)
-	s.connect("[fd00::3]:53")
-	s.send(string(oddQuery(1)), "")
-	if got, want := s.fault(commandTimeout), "ENETUNREACH 1/0 from fd00::2"; got != want {
-		t.Errorf("--disable-dns, UDP: %q, want %q", got, want)
-	}
-	if _, err := g.Dial("tcp6", "[fd00::3]:53", commandTimeout); err == nil {
-		t.Error("--disable-dns: connected by TCP")
 	}
 }
