@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -10,127 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
 )
-
-// observer6 is what a server of IPv6 sees of the guest's source, by each
-// protocol.
-type observer6 struct {
-	addr     netip.Addr // of the servers
-	tcp, udp string
-	wire     *sniffer
-}
-
-// observe6 starts servers at an address of a namespace that tell where their
-// clients come from. Pings are seen on the link.
-func observe6(t *testing.T, ns namespace, addr, link string) *observer6 {
-	t.Helper()
-	o := &observer6{addr: netip.MustParseAddr(addr)}
-	at := netip.AddrPortFrom(o.addr, 0)
-	var l *net.TCPListener
-	var pc *net.UDPConn
-	if err := ns.Do(func() (err error) {
-		if l, err = net.ListenTCP("tcp6", net.TCPAddrFromAddrPort(at)); err != nil {
-			return err
-		}
-		pc, err = net.ListenUDP("udp6", net.UDPAddrFromAddrPort(at))
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close(); pc.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			fmt.Fprint(c, c.RemoteAddr().(*net.TCPAddr).AddrPort().Addr().WithZone(""))
-			c.Close()
-		}
-	}()
-	go func() {
-		b := make([]byte, 16)
-		for {
-			_, from, err := pc.ReadFromUDPAddrPort(b)
-			if err != nil {
-				return
-			}
-			pc.WriteToUDPAddrPort([]byte(from.Addr().WithZone("").String()), from)
-		}
-	}()
-	o.tcp, o.udp = l.Addr().String(), pc.LocalAddr().String()
-	o.wire = sniff(t, ns, link, nil)
-	return o
-}
-
-// sources are the addresses that TCP, UDP and a ping came from, or what the
-// guest was told.
-func (o *observer6) sources(t *testing.T, g *lab.Guest) string {
-	t.Helper()
-	return strings.Join([]string{o.overTCP(g), o.overUDP(t, g), o.overPing(t, g)}, " ")
-}
-
-func (o *observer6) overTCP(g *lab.Guest) string {
-	c, err := g.Dial("tcp6", o.tcp, commandTimeout)
-	if err != nil {
-		return unix.ErrnoName(errno(err))
-	}
-	defer c.Close()
-	said, err := readAll(c)
-	if err != nil {
-		return err.Error()
-	}
-	return said
-}
-
-func (o *observer6) overUDP(t *testing.T, g *lab.Guest) string {
-	t.Helper()
-	s := newUDP6(t, g)
-	s.connect(o.udp)
-	if err := s.send("?", ""); err != nil {
-		return err.Error()
-	}
-	if b, from := s.receiveBytes(time.Second); from != "" {
-		return string(b)
-	}
-	return s.fault(0)
-}
-
-// overPing is the address that a request came from, if its reply came back, or
-// what ping says.
-func (o *observer6) overPing(t *testing.T, g *lab.Guest) string {
-	t.Helper()
-	before := len(o.wire.pings6())
-	if said := pingSays(t, g, "-6", "-W", "1", o.addr.String()); !strings.HasPrefix(said, "reply") {
-		return said
-	}
-	var all []netip.Addr
-	if !eventually(func() bool { all = o.wire.pings6(); return len(all) > before }, false) {
-		return "a reply to no request"
-	}
-	return all[before].String()
-}
-
-// pings6 are the sources of all echo requests of IPv6 without extension headers.
-func (s *sniffer) pings6() []netip.Addr {
-	var all []netip.Addr
-	for _, p := range s.all6() {
-		if len(p) > 40 && p[6] == unix.IPPROTO_ICMPV6 && p[40] == 128 {
-			all = append(all, netip.AddrFrom16([16]byte(p[8:24])))
-		}
-	}
-	return all
-}
-
-// all6 are the packets of IPv6 so far.
-func (s *sniffer) all6() [][]byte {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.packets6[:len(s.packets6):len(s.packets6)]
-}
 
 // hostAddress6 is hostAddress with an address that the kernel would not choose
 // (RFC 6724, section 5, rule 3).
@@ -143,7 +22,7 @@ func hostAddress6(t *testing.T, addr, dev string) {
 // --outbound-addr6 is the source of what the servers see, by TCP, UDP and ping.
 // A link-local one is given as the manual gives it, without its interface.
 func TestIPv6OutboundAddr(t *testing.T) {
-	o := observe6(t, lab.Inet, lab.InetAddr6.String(), lab.InetLink)
+	o := observe(t, lab.Inet, lab.InetAddr6.String(), lab.InetLink)
 	for _, other := range []string{"2001:db8:100::9", "fe80::9"} {
 		t.Run(other, func(t *testing.T) {
 			hostAddress6(t, other+"/64", lab.HostLink)
@@ -164,7 +43,7 @@ func TestIPv6OutboundAddr(t *testing.T) {
 // An address that the host loses: the guest is told at once, by each protocol,
 // and nothing leaves from another address. When it is back, all works again.
 func TestIPv6OutboundAddrLost(t *testing.T) {
-	o := observe6(t, lab.Inet, lab.InetAddr6.String(), lab.InetLink)
+	o := observe(t, lab.Inet, lab.InetAddr6.String(), lab.InetLink)
 	addrs := []string{"2001:db8:100::9", "fe80::9"}
 	for _, other := range addrs {
 		t.Run(other, func(t *testing.T) {
@@ -202,7 +81,7 @@ func TestIPv6OutboundAddrLost(t *testing.T) {
 			says("with the address again", "bytes from ")
 			ping.Process.Kill()
 			ping.Wait()
-			for _, from := range o.wire.pings6() {
+			for _, from := range o.pings() {
 				if !slices.Contains(addrs, from.String()) {
 					t.Errorf("a ping came from %v", from)
 				}
@@ -220,7 +99,7 @@ func TestIPv6OutboundAddrScope(t *testing.T) {
 	onHost(t, "ip", "-6", "addr", "add", "2001:db8:101::1/64", "dev", "host1", "nodad")
 	hostAddress6(t, "fe80::9/64", lab.HostLink)
 	g, _ := configured6(t, "--outbound-addr6=fe80::9")
-	o := observe6(t, beyond, lab.BeyondAddr6.String(), "beyond0")
+	o := observe(t, beyond, lab.BeyondAddr6.String(), "beyond0")
 	// The router's address on the link is link-local, which the guest's
 	// gateway stands for.
 	const scope = "EHOSTUNREACH EHOSTUNREACH 1/2 from fd00::2 fd00::2: Destination unreachable: Beyond scope of source address"
@@ -228,7 +107,7 @@ func TestIPv6OutboundAddrScope(t *testing.T) {
 		t.Errorf("beyond the router: %q, want %q", got, scope)
 	}
 	// Of the two ways to the other link's address the host prefers that link.
-	other := observe6(t, lab.Inet, "2001:db8:101::2", lab.InetLink)
+	other := observe(t, lab.Inet, "2001:db8:101::2", lab.InetLink)
 	elsewhere := sniff(t, lab.Inet, "inet1", nil)
 	awaitSources(t, other, g, "fe80::9")
 	onHost(t, "ip", "-6", "route", "del", "default")
@@ -251,7 +130,7 @@ func TestIPv6OutboundInterface(t *testing.T) {
 	onHost(t, "ip", "-6", "addr", "add", "2001:db8:101::1/64", "dev", "host1", "nodad")
 	onHost(t, "ip", "-6", "route", "add", "default", "via", "2001:db8:101::2", "dev", "host1", "metric", "10000")
 	g, _ := configured6(t, "--outbound-addr6=host1")
-	o := observe6(t, lab.Inet, lab.InetAddr6.String(), "inet1")
+	o := observe(t, lab.Inet, lab.InetAddr6.String(), "inet1")
 	awaitSources(t, o, g, "2001:db8:101::1")
 	loopbackAlso(t, g)
 	onHost(t, "ip", "-6", "addr", "add", "2001:db8:101::7/64", "dev", "host1", "nodad")
@@ -266,7 +145,7 @@ func TestIPv6OutboundInterfaceLinkLocal(t *testing.T) {
 	onHost(t, "ip", "-6", "addr", "add", "fe80::b/64", "dev", "host1", "nodad")
 	onHost(t, "ip", "-6", "route", "add", "2001:db8:101::/64", "dev", "host1")
 	g, _ := configured6(t, "--outbound-addr6=host1")
-	o := observe6(t, lab.Inet, "2001:db8:101::2", "inet1")
+	o := observe(t, lab.Inet, "2001:db8:101::2", "inet1")
 	awaitSources(t, o, g, "fe80::b")
 	onHost(t, "ip", "-6", "addr", "add", "fe80::c/64", "dev", "host1", "nodad")
 	onHost(t, "ip", "-6", "addr", "del", "fe80::b/64", "dev", "host1")
@@ -291,7 +170,7 @@ func loopbackAlso(t *testing.T, g *lab.Guest) {
 }
 
 // awaitSources waits until all protocols come from addr.
-func awaitSources(t *testing.T, o *observer6, g *lab.Guest, addr string) {
+func awaitSources(t *testing.T, o *observer, g *lab.Guest, addr string) {
 	t.Helper()
 	want := strings.Join([]string{addr, addr, addr}, " ")
 	var got string

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -13,75 +12,6 @@ import (
 
 	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
 )
-
-// observer is what inet sees of the guest's source, by each protocol.
-type observer struct {
-	tcp, udp string // servers that tell their client's address
-	icmp     *udpSocket
-}
-
-// observe starts servers on inet that tell where their clients come from.
-func observe(t *testing.T) *observer {
-	t.Helper()
-	tcp := listenInet(t, func(c *net.TCPConn) {
-		fmt.Fprint(c, c.RemoteAddr().(*net.TCPAddr).IP)
-	})
-	_, udp := serveUDP(t, lab.Inet, "198.51.100.2:0", func(_ string, from netip.AddrPort) string { return from.Addr().String() })
-	return &observer{tcp: tcp.String(), udp: udp, icmp: icmpSocket(t, lab.Inet)}
-}
-
-// sources are the addresses that inet saw TCP, UDP and a ping come from.
-func (o *observer) sources(t *testing.T, g *lab.Guest) string {
-	t.Helper()
-	return strings.Join([]string{overTCP(g, o.tcp), overUDP(t, g, o.udp), o.overPing(t, g)}, " ")
-}
-
-// overTCP is what a TCP server says, or the guest's error.
-func overTCP(g *lab.Guest, addr string) string {
-	c, err := g.Dial("tcp4", addr, commandTimeout)
-	if err != nil {
-		return unix.ErrnoName(errno(err))
-	}
-	defer c.Close()
-	said, err := readAll(c)
-	if err != nil {
-		return err.Error()
-	}
-	return said
-}
-
-// overUDP is what a UDP server says, or the guest's error.
-func overUDP(t *testing.T, g *lab.Guest, addr string) string {
-	t.Helper()
-	s := newUDP(t, g)
-	s.connect(addr)
-	if err := s.send("?", ""); err != nil {
-		return err.Error()
-	}
-	if b, from := s.receiveBytes(time.Second); from != "" {
-		return string(b)
-	}
-	return s.fault(0)
-}
-
-// overPing is the address that a request came to inet from, if its reply came
-// back, or what ping says.
-func (o *observer) overPing(t *testing.T, g *lab.Guest) string {
-	t.Helper()
-	for { // what is left of earlier tests
-		if b, _ := receiveICMP(o.icmp, time.Millisecond); b == nil {
-			break
-		}
-	}
-	said := pingSays(t, g, "-W", "1", "198.51.100.2")
-	if !strings.HasPrefix(said, "reply") {
-		return said
-	}
-	if b, from := receiveICMP(o.icmp, time.Second); b != nil && b[0] == 8 {
-		return from
-	}
-	return "a reply to no request"
-}
 
 // hostAddress gives the host one more address until the test ends.
 func hostAddress(t *testing.T, addr, dev string) {
@@ -99,7 +29,7 @@ const otherSource = "198.51.100.9"
 // --outbound-addr=ADDRESS is what everything leaves the host from.
 func TestOutboundAddress(t *testing.T) {
 	hostAddress(t, otherSource+"/24", lab.HostLink)
-	o := observe(t)
+	o := observe(t, lab.Inet, lab.InetAddr4.String(), "")
 	onBoth(t, []string{"--outbound-addr=" + otherSource}, func(t *testing.T, g *lab.Guest, c bool) {
 		both("198.51.100.9 198.51.100.9 198.51.100.9").check(t, "sources", o.sources(t, g), c)
 	})
@@ -129,7 +59,7 @@ func TestOutboundAddressNotOurs(t *testing.T) {
 	if want := "outbound address 192.0.2.200 is not an address of this host"; status != 1 || !strings.Contains(out, want) {
 		t.Errorf("status %d, %q, want %q", status, out, want)
 	}
-	o := observe(t)
+	o := observe(t, lab.Inet, lab.InetAddr4.String(), "")
 	c, _ := guestOf(t, lab.Reference, lab.OrdinaryUID, "--outbound-addr=192.0.2.200")
 	if got := overTCP(c, o.tcp); got != "ENETUNREACH" {
 		t.Errorf("C over TCP: %q", got)
@@ -140,7 +70,7 @@ func TestOutboundAddressNotOurs(t *testing.T) {
 // and nothing leaves from another address. When it is back, all works again.
 func TestOutboundAddressLost(t *testing.T) {
 	hostAddress(t, otherSource+"/24", lab.HostLink)
-	o := observe(t)
+	o := observe(t, lab.Inet, lab.InetAddr4.String(), "")
 	g, _ := guestOf(t, "", lab.OrdinaryUID, "--outbound-addr="+otherSource)
 	const works = "198.51.100.9 198.51.100.9 198.51.100.9"
 	if got := o.sources(t, g); got != works {
@@ -174,7 +104,7 @@ func secondLink(t *testing.T) {
 // now. C looks for the address once, and leaves the way to the routes.
 func TestOutboundInterface(t *testing.T) {
 	secondLink(t)
-	o := observe(t)
+	o := observe(t, lab.Inet, lab.InetAddr4.String(), "")
 	onBoth(t, []string{"--outbound-addr=host1"}, func(t *testing.T, g *lab.Guest, c bool) {
 		wire := sniff(t, lab.Inet, "inet1", nil)
 		both("198.18.0.1 198.18.0.1 198.18.0.1").check(t, "sources", o.sources(t, g), c)
@@ -231,7 +161,7 @@ func eventually(cond func() bool, unexpected bool) bool {
 // address alone.
 func TestOutboundInterfaceGone(t *testing.T) {
 	secondLink(t)
-	o := observe(t)
+	o := observe(t, lab.Inet, lab.InetAddr4.String(), "")
 	g, _ := guestOf(t, "", lab.OrdinaryUID, "--outbound-addr=host1")
 	if got, want := overTCP(g, o.tcp), "198.18.0.1"; got != want {
 		t.Fatalf("at first TCP comes from %q, want %q", got, want)

@@ -185,16 +185,20 @@ type sniffer struct {
 // sniffed is how many bytes of a packet are collected.
 const sniffed = 200
 
-// sniff starts to collect what link in the calling thread's namespace carries,
-// both ways, until the test's end; see packet(7). seen is called for each
+// sniff starts to collect what a link of a namespace carries, both ways, until
+// the test's end; see packet(7). An empty name is all of its links. seen is called for each
 // packet and may be nil.
 func sniff(t *testing.T, ns interface{ Do(func() error) error }, link string, seen func([]byte)) *sniffer {
 	t.Helper()
 	fd := -1
 	err := ns.Do(func() (err error) {
-		ifi, err := net.InterfaceByName(link)
-		if err != nil {
-			return err
+		index := 0
+		if link != "" {
+			ifi, err := net.InterfaceByName(link)
+			if err != nil {
+				return err
+			}
+			index = ifi.Index
 		}
 		const all = unix.ETH_P_ALL>>8 | unix.ETH_P_ALL<<8&0xff00 // network byte order
 		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
@@ -209,7 +213,7 @@ func sniff(t *testing.T, ns interface{ Do(func() error) error }, link string, se
 			return err
 		}
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 64<<20) // root may
-		return unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: ifi.Index})
+		return unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: index})
 	})
 	if err != nil {
 		t.Fatal(err)
