@@ -91,7 +91,32 @@ func detached(dir string) (int, error) {
 	if errors.Is(err, unix.EINVAL) {
 		fd, err = unix.OpenTree(unix.AT_FDCWD, dir, flags|unix.AT_RECURSIVE)
 	}
-	return fd, err
+	if err != nil {
+		return -1, err
+	}
+	if err := makeInert(fd); err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("mount_setattr: %w", err)
+	}
+	return fd, nil
+}
+
+// makeInert leaves nothing in a detached tree that could be run, or be a device;
+// symbolic links lead nowhere. It cannot be read-only, as a file is to be removed
+// from it. Kernels before Linux 5.12 leave it as it is: what is mounted nowhere
+// cannot be mounted again (mount_setattr(2)).
+func makeInert(fd int) error {
+	const flags = unix.AT_EMPTY_PATH | unix.AT_RECURSIVE
+	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC}
+	withLinks := unix.MountAttr{Attr_set: attr.Attr_set | unix.MOUNT_ATTR_NOSYMFOLLOW}
+	err := unix.MountSetattr(fd, "", flags, &withLinks)
+	if errors.Is(err, unix.EINVAL) { // before Linux 5.14
+		err = unix.MountSetattr(fd, "", flags, &attr)
+	}
+	if errors.Is(err, unix.ENOSYS) {
+		return nil
+	}
+	return err
 }
 
 func (r *Remover) identify() (fileID, error) {

@@ -48,15 +48,16 @@ func leadsOut(fd int) error {
 }
 
 // checkDescriptors tries every descriptor of a locked process, and finds none
-// that leads anywhere, and as many directories as it has sockets to remove.
-func checkDescriptors(t *testing.T, pid int, sockets int) {
+// that leads anywhere, and as many directories as it has sockets to remove. It
+// returns how those are mounted: statfs(2).
+func checkDescriptors(t *testing.T, pid int, sockets int) (mounted []int64) {
 	t.Helper()
 	process, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer unix.Close(process)
-	open, directories := 0, 0
+	open := 0
 	// The first number that is free is given, so there are none above.
 	for number := range 1024 {
 		fd, err := unix.PidfdGetfd(process, number, 0)
@@ -72,12 +73,16 @@ func checkDescriptors(t *testing.T, pid int, sockets int) {
 		}
 		var st unix.Stat_t
 		if err := unix.Fstat(fd, &st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
-			directories++
+			var fs unix.Statfs_t
+			if err := unix.Fstatfs(fd, &fs); err != nil {
+				t.Error(err)
+			}
+			mounted = append(mounted, fs.Flags)
 		}
 		unix.Close(fd)
 	}
-	if directories != sockets || open < 3 {
-		t.Errorf("%d descriptors, of which %d are directories, want %d", open, directories, sockets)
+	if len(mounted) != sockets || open < 3 {
+		t.Errorf("%d descriptors, of which %d are directories, want %d", open, len(mounted), sockets)
 	}
 	for _, dir := range []string{"root", "cwd"} {
 		fd, err := unix.Open(fmt.Sprintf("/proc/%d/%s", pid, dir), unix.O_PATH|unix.O_CLOEXEC, 0)
@@ -89,6 +94,7 @@ func checkDescriptors(t *testing.T, pid int, sockets int) {
 		}
 		unix.Close(fd)
 	}
+	return mounted
 }
 
 // TestLeadsOut is what checkDescriptors would find, had the process kept plain
@@ -105,6 +111,10 @@ func TestLeadsOut(t *testing.T) {
 		}
 	}
 }
+
+// inert is how a socket's directory is mounted, for Linux 5.14 and newer: it
+// cannot be read-only.
+const inert = unix.ST_NOSUID | unix.ST_NODEV | unix.ST_NOEXEC | 0x2000 // ST_NOSYMFOLLOW of linux/statfs.h
 
 // TestLockedSockets: with a control socket, the switch's socket or both, no
 // descriptor leads out of the sandbox, and no socket is left behind at the end,
@@ -154,7 +164,11 @@ func TestLockedSockets(t *testing.T) {
 			o.Args = append(o.Args, last...)
 			s := lab.StartSlirp(t, o)
 			checkLocked(t, s.Process.Pid)
-			checkDescriptors(t, s.Process.Pid, sockets)
+			for _, flags := range checkDescriptors(t, s.Process.Pid, sockets) {
+				if flags&inert != inert {
+					t.Errorf("a socket's directory is mounted with flags %#x, want %#x among them", flags, inert)
+				}
+			}
 			if got := askAPI(t, filepath.Join(dir, "api"), `{"execute":"list_hostfwd"}`); got != `{"entries":[],"return":{"entries":[]}}` {
 				t.Errorf("the control socket: %s", got)
 			}

@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
 )
@@ -116,5 +119,57 @@ func TestLockedMounts(t *testing.T) {
 				same("after it")
 			})
 		}
+	}
+}
+
+// TestLockedOthersMount: on kernels before 5.12, mounts are made harmless one by
+// one, and what is mounted in a directory where we cannot go cannot be: it stays
+// as it is, and out of reach. On newer ones it is made harmless, too.
+func TestLockedOthersMount(t *testing.T) {
+	lab.NeedUsers(t)
+	const option = " rw,"
+	for name, c := range map[string]struct {
+		refusal
+		writable bool
+	}{
+		"before Linux 5.12": {refusal{unix.SYS_MOUNT_SETATTR, 0, 0, unix.ENOSYS}, true},
+		"now":               {refusal{unix.SYS_KEXEC_LOAD, 0, 0, unix.ENOSYS}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := lab.NewGuest(t, byUser)
+			dir := lab.TempDir(t, 0)
+			m := newMounts(t, "private", fmt.Sprintf("cd %s; mkdir -p private/m open; chmod 700 private; mount -t tmpfs t private/m; mount -t tmpfs t open", dir))
+			as := strings.Join(lab.AsUser(user), " ")
+			s := lab.StartSlirp(t, lab.SlirpOptions{UID: 0, Args: append(bothLocks[:2:2], "-c", strconv.Itoa(g.PID), "tap0"),
+				Binary: script(t, 0, fmt.Sprintf(`exec nsenter -m -t %d -- %s %s "$@"`, m.pid, as, refusing(t, user, c.refusal)))})
+			checkThreads(t, s.Process.Pid)
+			checkFiles(t, s.Process.Pid)
+			checkDescriptors(t, s.Process.Pid, 0)
+			checkReachesHost(t, g)
+			b, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", s.Process.Pid))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var writable []string
+			for line := range strings.Lines(string(b)) {
+				if strings.Contains(line, option) && strings.Index(line, option) < strings.Index(line, " - ") {
+					writable = append(writable, strings.Fields(line)[4])
+				}
+			}
+			var want []string
+			if c.writable {
+				want = []string{dir + "/private/m"}
+			}
+			if !slices.Equal(writable, want) {
+				t.Errorf("writable: %v, want %v", writable, want)
+			}
+			// Who is what the process is, and has all capabilities in its user
+			// namespace, does not get there.
+			enter := append(g.Enter(), "ls", fmt.Sprintf("%s/private/m", dir))
+			out, err := lab.Command(t.Context(), user, enter[0], enter[1:]...).CombinedOutput()
+			if err == nil || !strings.Contains(string(out), "Permission denied") {
+				t.Errorf("%s/private: %v, %s", dir, err, out)
+			}
+		})
 	}
 }
