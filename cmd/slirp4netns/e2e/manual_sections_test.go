@@ -58,15 +58,15 @@ func TestManualSections(t *testing.T) {
 	}
 	page := string(b)
 	tests := make(map[string]bool)
-	files, err := filepath.Glob("../*/*_test.go")
-	if err != nil {
-		t.Fatal(err)
+	var files []string
+	for _, pattern := range []string{"*/*_test.go", "*/*/*_test.go", "*/*/*/*_test.go"} {
+		found, err := filepath.Glob("../../../" + pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, found...)
 	}
-	ofCommand, err := filepath.Glob("../*_test.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range append(files, ofCommand...) {
+	for _, f := range files {
 		b, err := os.ReadFile(f)
 		if err != nil {
 			t.Fatal(err)
