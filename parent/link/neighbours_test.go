@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,12 +16,36 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 )
 
-// asked is a neighbours on its own, and what it did.
+// asked is a neighbours on its own.
 type asked struct {
 	*neighbours
+	rec sync.Mutex // timers write from goroutines of their own
+	did
+}
+
+// did is what a neighbours did.
+type did struct {
 	requests []string
 	sent     []string
 	failed   []string
+	length   int // of the table
+}
+
+// now is what it has done until now.
+func (a *asked) now() did {
+	a.neighbours.mu.Lock()
+	length := len(a.neighbours.table)
+	a.neighbours.mu.Unlock()
+	a.rec.Lock()
+	defer a.rec.Unlock()
+	return did{slices.Clone(a.requests), slices.Clone(a.sent), slices.Clone(a.failed), length}
+}
+
+// record appends to one of what it did.
+func (a *asked) record(to *[]string, text string) {
+	a.rec.Lock()
+	defer a.rec.Unlock()
+	*to = append(*to, text)
 }
 
 func newAsked(t *testing.T) *asked {
@@ -27,9 +53,9 @@ func newAsked(t *testing.T) *asked {
 	e := New(Config{MTU: 1500, Addrs: []netip.Addr{netip.MustParseAddr("10.0.2.2")}})
 	a.neighbours = e.neigh
 	a.fallback, a.most = MAC{}, maxPeerNeighbours
-	a.ask = func(addr netip.Addr, m MAC) { a.requests = append(a.requests, fmt.Sprintf("%v %x", addr, m)) }
-	a.send = func(f []byte) { a.sent = append(a.sent, fmt.Sprintf("%x %s", f[:6], f[6:])) }
-	a.fail = func(f []byte) { a.failed = append(a.failed, string(f[6:])) }
+	a.ask = func(addr netip.Addr, m MAC) { a.record(&a.requests, fmt.Sprintf("%v %x", addr, m)) }
+	a.send = func(f []byte) { a.record(&a.sent, fmt.Sprintf("%x %s", f[:6], f[6:])) }
+	a.fail = func(f []byte) { a.record(&a.failed, string(f[6:])) }
 	t.Cleanup(a.close)
 	return a
 }
@@ -102,17 +128,17 @@ func TestNeighboursAsk(t *testing.T) {
 			for i := range maxWaiting + 3 {
 				n.frame(a, fmt.Sprint(i))
 			}
-			if want := []string{toAll(a)}; !slices.Equal(n.requests, want) || n.sent != nil {
-				t.Errorf("requests %q, want %q; sent %q", n.requests, want, n.sent)
+			if want := []string{toAll(a)}; !slices.Equal(n.now().requests, want) || n.now().sent != nil {
+				t.Errorf("requests %q, want %q; sent %q", n.now().requests, want, n.now().sent)
 			}
 			time.Sleep(askEvery * 3 / 2)
 			n.learn(a, oneMAC, 1, i == 0) // whatever it says
 			time.Sleep(time.Minute)
-			if want := []string{toAll(a), toAll(a)}; !slices.Equal(n.requests, want) {
-				t.Errorf("requests %q, want %q", n.requests, want)
+			if want := []string{toAll(a), toAll(a)}; !slices.Equal(n.now().requests, want) {
+				t.Errorf("requests %q, want %q", n.now().requests, want)
 			}
-			if len(n.sent) != maxWaiting || n.sent[0] != "020100000000 3" || n.sent[maxWaiting-1] != fmt.Sprintf("020100000000 %d", maxWaiting+2) || n.failed != nil {
-				t.Errorf("sent %q, failed %q", n.sent, n.failed)
+			if len(n.now().sent) != maxWaiting || n.now().sent[0] != "020100000000 3" || n.now().sent[maxWaiting-1] != fmt.Sprintf("020100000000 %d", maxWaiting+2) || n.now().failed != nil {
+				t.Errorf("sent %q, failed %q", n.now().sent, n.now().failed)
 			}
 		}
 	})
@@ -140,18 +166,18 @@ func TestNeighboursNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newAsked(t)
 		start := time.Now()
-		var after time.Duration
-		n.fail = func(f []byte) { n.failed = append(n.failed, string(f[6:])); after = time.Since(start) }
+		var after atomic.Int64
+		n.fail = func(f []byte) { n.record(&n.failed, string(f[6:])); after.Store(int64(time.Since(start))) }
 		n.frame(oneAddr, "one")
 		n.frame(oneAddr, "two")
 		time.Sleep(time.Minute)
-		if want := []string{"one", "two"}; !slices.Equal(n.failed, want) || after != maxRequests*askEvery {
-			t.Errorf("failed %q after %v, want %q", n.failed, after, want)
+		if want := []string{"one", "two"}; !slices.Equal(n.now().failed, want) || time.Duration(after.Load()) != maxRequests*askEvery {
+			t.Errorf("failed %q after %v, want %q", n.now().failed, time.Duration(after.Load()), want)
 		}
 		n.frame(oneAddr, "three")
 		time.Sleep(time.Minute)
-		if len(n.requests) != 2*maxRequests || len(n.failed) != 3 || len(n.table) != 0 {
-			t.Errorf("%d requests, %d failed, %d in the table", len(n.requests), len(n.failed), len(n.table))
+		if len(n.now().requests) != 2*maxRequests || len(n.now().failed) != 3 || n.now().length != 0 {
+			t.Errorf("%d requests, %d failed, %d in the table", len(n.now().requests), len(n.now().failed), n.now().length)
 		}
 	})
 }
@@ -184,16 +210,16 @@ func TestNeighboursSilent(t *testing.T) {
 					if c.speaks {
 						n.learn(oneAddr, oneMAC, 1, false)
 					}
-					had := len(n.requests)
+					had := len(n.now().requests)
 					time.Sleep(time.Second)
 					synctest.Wait()
-					if len(n.requests) > had && c.answers {
+					if len(n.now().requests) > had && c.answers {
 						n.learn(oneAddr, oneMAC, 1, true)
 						break
 					}
 				}
-				if !slices.Equal(n.requests, c.requests) {
-					t.Errorf("requests %q, want %q", n.requests, c.requests)
+				if !slices.Equal(n.now().requests, c.requests) {
+					t.Errorf("requests %q, want %q", n.now().requests, c.requests)
 				}
 				if _, ok := n.known(oneAddr); ok != c.stays {
 					t.Errorf("it is known: %t, want %t", ok, c.stays)
@@ -218,8 +244,8 @@ func TestNeighboursFallback(t *testing.T) {
 			t.Errorf("at %v, %t: want the device's", m, ok)
 		}
 	}
-	if want := []string{toAll(oneAddr)}; !slices.Equal(n.requests, want) {
-		t.Errorf("requests %q, want %q", n.requests, want)
+	if want := []string{toAll(oneAddr)}; !slices.Equal(n.now().requests, want) {
+		t.Errorf("requests %q, want %q", n.now().requests, want)
 	}
 	n.learn(oneAddr, oneMAC, 0, true)
 	if m, _ := n.lookup(oneAddr); m != oneMAC {
