@@ -132,7 +132,7 @@ func (s *stream) end() {
 	s.mu.Lock()
 	s.ended = true
 	for _, l := range s.legs {
-		if l.conn != nil {
+		if l.conn != nil && !l.shut {
 			l.shut = true
 			legs = append(legs, l)
 		}
@@ -162,6 +162,12 @@ func (s *stream) answers(l *leg) {
 		if msg = s.take(l, msg); msg != nil && s.toGuest(msg) != nil {
 			s.close()
 			break
+		}
+		s.mu.Lock()
+		over := s.ended && len(s.queries) == 0 && s.moving == 0
+		s.mu.Unlock()
+		if over {
+			s.end()
 		}
 	}
 	s.leave(l)

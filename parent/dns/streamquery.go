@@ -80,6 +80,13 @@ func (s *stream) restLocked(q *streamQuery) {
 	s.moving--
 }
 
+// moreLocked tells whether others than a query may have to be sent yet.
+func (s *stream) moreLocked(than *streamQuery) bool {
+	return slices.ContainsFunc(s.queries, func(q *streamQuery) bool {
+		return q != than && (q.moving || q.next < len(q.order))
+	})
+}
+
 func (q *streamQuery) owes(l *leg) bool { return slices.Contains(q.owing, l) }
 
 func (q *streamQuery) paidLocked(l *leg) {
@@ -168,7 +175,7 @@ func (s *stream) send(q *streamQuery, l *leg) bool {
 	}
 	q.at, q.sent = l, time.Now()
 	q.owing = append(q.owing, l)
-	l.shut = s.ended
+	l.shut = s.ended && !s.moreLocked(q)
 	last := l.shut
 	s.mu.Unlock()
 

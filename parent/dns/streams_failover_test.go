@@ -327,6 +327,36 @@ func TestStreamsFailOverAfterTheEnd(t *testing.T) {
 	}
 }
 
+// Nor does the end lose one of many, when the resolver that has the answers is
+// some way off.
+func TestStreamsFailOverOfManyAfterTheEnd(t *testing.T) {
+	const queries = 8
+	deaf := func(net.Conn, []byte) bool { time.Sleep(5 * streamFailover); return true }
+	off := func(c net.Conn, query []byte) bool { time.Sleep(30 * time.Millisecond); return says("b", 0)(c, query) }
+	for name, first := range map[string]behaviour{"silent": deaf, "closes": closes, "SERVFAIL": says("a", rcodeServFail)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, b := newTCPResolver(t, first), newTCPResolver(t, off)
+			g := newTCPGuest(t, newStreams(t, 0, nil, a.addr, b.addr))
+			for id := range uint16(queries) {
+				g.ask(id)
+			}
+			shutWrite(t, g.File)
+			got := map[uint16]bool{}
+			for {
+				m := g.next(3 * streamFailover)
+				if m == nil {
+					break
+				}
+				got[messageID(m)] = true
+			}
+			if len(got) != queries {
+				t.Errorf("answers %v, want %d", got, queries)
+			}
+		})
+	}
+}
+
 // A query that waits for who does not answer goes to the resolvers that there
 // are then.
 func TestStreamsFollowUnderWay(t *testing.T) {
