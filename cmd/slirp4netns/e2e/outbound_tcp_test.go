@@ -341,7 +341,7 @@ func TestTCPBlackHolesDelayNobody(t *testing.T) {
 		t.Fatalf("only %d connections are under way", n)
 	}
 	var took []time.Duration
-	for range 5 {
+	for range 9 {
 		start := time.Now()
 		c := mustDial(t, g, addr.String())
 		if got, err := readAll(c); got != "ok" {
@@ -349,8 +349,8 @@ func TestTCPBlackHolesDelayNobody(t *testing.T) {
 		}
 		took = append(took, time.Since(start))
 	}
-	// The median, as another test may have the processor for once.
-	if slices.Sort(took); took[2] > 200*time.Millisecond || took[4] > time.Second {
+	// All but one, as another test may have the processor for once.
+	if slices.Sort(took); took[7] > 200*time.Millisecond || took[8] > time.Second {
 		t.Errorf("ok after %v, want it within 200 ms", took)
 	}
 }
