@@ -94,29 +94,23 @@ func detached(dir string) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	if err := makeInert(fd); err != nil {
-		unix.Close(fd)
-		return -1, fmt.Errorf("mount_setattr: %w", err)
-	}
+	makeInert(fd)
 	return fd, nil
 }
 
 // makeInert leaves nothing in a detached tree that could be run, or be a device;
 // symbolic links lead nowhere. It cannot be read-only, as a file is to be removed
 // from it. Kernels before Linux 5.12 leave it as it is: what is mounted nowhere
-// cannot be mounted again (mount_setattr(2)).
-func makeInert(fd int) error {
+// cannot be mounted again (mount_setattr(2)). To whom the call is refused, /etc
+// cannot be made read-only either: he ends there, and removes his files by this.
+func makeInert(fd int) {
 	const flags = unix.AT_EMPTY_PATH | unix.AT_RECURSIVE
 	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC}
 	withLinks := unix.MountAttr{Attr_set: attr.Attr_set | unix.MOUNT_ATTR_NOSYMFOLLOW}
 	err := unix.MountSetattr(fd, "", flags, &withLinks)
 	if errors.Is(err, unix.EINVAL) { // before Linux 5.14
-		err = unix.MountSetattr(fd, "", flags, &attr)
+		unix.MountSetattr(fd, "", flags, &attr)
 	}
-	if errors.Is(err, unix.ENOSYS) {
-		return nil
-	}
-	return err
 }
 
 func (r *Remover) identify() (fileID, error) {
