@@ -88,23 +88,7 @@ func TestDNSFailoverTCP(t *testing.T) {
 // serveMute accepts connections at an address of the host, and says nothing.
 func serveMute(t *testing.T, at string) {
 	t.Helper()
-	l, err := net.Listen("tcp", at)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				io.Copy(io.Discard, c)
-			}()
-		}
-	}()
+	serveTCP(t, lab.Host, at, func(c *net.TCPConn) { io.Copy(io.Discard, c) })
 }
 
 // A resolver that has no answer to give is not the last one, as for the C
