@@ -19,7 +19,7 @@ import (
 	"github.com/slirp4netns-go/slirp4netns/parent/link"
 	"github.com/slirp4netns-go/slirp4netns/parent/outbound"
 	"github.com/slirp4netns-go/slirp4netns/parent/poll"
-	"github.com/slirp4netns-go/slirp4netns/parent/tcpinput"
+	"github.com/slirp4netns-go/slirp4netns/parent/shortcut"
 )
 
 // ErrTapGone tells that the guest's network namespace ended, or that the other
@@ -83,11 +83,11 @@ func New(cfg Config) (*Plane, error) {
 		Flush:     func() { p.udp.Flush() },
 		Worker:    p.worker,
 	})
-	if p.stack, err = newStack(p.link, &cfg); err != nil {
+	if p.stack, err = newStack(p.link, &cfg, newClock(p.poller.Clock())); err != nil {
 		p.poller.Close()
 		return nil, err
 	}
-	input, err := tcpinput.New(p.stack, nicID)
+	input, err := shortcut.NewInput(p.stack, nicID)
 	if err != nil {
 		p.poller.Close()
 		p.stack.Close()

@@ -13,6 +13,9 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/transport/icmp"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/udp"
+
+	"github.com/slirp4netns-go/slirp4netns/parent/link"
+	"github.com/slirp4netns-go/slirp4netns/parent/shortcut"
 )
 
 // nicID is our only interface.
@@ -38,16 +41,17 @@ const (
 //
 // netstack's own remarks about packets are not for anybody's stderr: the guest
 // could fill it.
-func newStack(ep stack.LinkEndpoint, cfg *Config) (*stack.Stack, error) {
+func newStack(ep *link.Endpoint, cfg *Config, clk tcpip.Clock) (*stack.Stack, error) {
 	log.SetLevel(log.Warning)
 	opts := stack.Options{
-		NetworkProtocols:   []stack.NetworkProtocolFactory{netipv4.NewProtocol},
+		Clock:              clk,
+		NetworkProtocols:   []stack.NetworkProtocolFactory{shortcut.Output(netipv4.NewProtocol, ep)},
 		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol, icmp.NewProtocol4},
 	}
 	addrs := []netip.Prefix{netip.PrefixFrom(cfg.Gateway, cfg.Network.Bits())}
 	routes := []tcpip.Route{{Destination: header.IPv4EmptySubnet, NIC: nicID}}
 	if cfg.EnableIPv6 {
-		opts.NetworkProtocols = append(opts.NetworkProtocols, netipv6.NewProtocol)
+		opts.NetworkProtocols = append(opts.NetworkProtocols, shortcut.Output(netipv6.NewProtocol, ep))
 		opts.TransportProtocols = append(opts.TransportProtocols, icmp.NewProtocol6)
 		addrs = append(addrs, netip.PrefixFrom(cfg.Gateway6, cfg.Network6.Bits()))
 		routes = append(routes, tcpip.Route{Destination: header.IPv6EmptySubnet, NIC: nicID})

@@ -82,10 +82,12 @@ type Config struct {
 
 // Input has netstack process a TCP segment while it is being delivered.
 type Input interface {
-	// Begin is called before the segment behind hdrLen bytes of packet is
-	// delivered. End is called afterwards if it returned true, and tells
-	// whether the connection is in TIME-WAIT now.
+	// Begin is called with a segment behind hdrLen bytes of packet. If it
+	// returns true, the segment is not delivered to netstack, but Queue and
+	// End are called, which tells whether the connection is in TIME-WAIT now.
 	Begin(proto tcpip.NetworkProtocolNumber, packet []byte, hdrLen int) bool
+	// Queue is given the same packet in between.
+	Queue(proto tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer, hdrLen int)
 	End() (timeWait bool)
 }
 

@@ -165,26 +165,27 @@ func (r *reader) deliver(proto tcpip.NetworkProtocolNumber, b []byte, hdrLen int
 	if hdrLen != 0 && len(b) >= hdrLen+header.TCPMinimumSize {
 		r.e.acks.over(b, b[hdrLen:])
 	}
-	held := hdrLen != 0 && r.e.input != nil && r.e.input.Begin(proto, v.AsSlice(), hdrLen)
-	r.e.dispatcher.DeliverNetworkPacket(proto, pkt)
-	if held {
-		small := r.e.tap != nil && isSmall(b[hdrLen:])
-		if small {
-			r.e.acks.holding.Store(true)
-		}
-		timeWait := r.e.input.End()
-		if small {
-			r.e.acks.holding.Store(false)
-		}
-		if timeWait {
-			// Where that lasts for no time it takes a timer's goroutine to
-			// end it. The guest may use its port again, in the very next
-			// frame. Each 61st time Gosched comes back at once.
-			runtime.Gosched()
-			runtime.Gosched()
-		}
+	defer pkt.DecRef()
+	if hdrLen == 0 || r.e.input == nil || !r.e.input.Begin(proto, v.AsSlice(), hdrLen) {
+		r.e.dispatcher.DeliverNetworkPacket(proto, pkt)
+		return
 	}
-	pkt.DecRef()
+	r.e.input.Queue(proto, pkt, hdrLen)
+	small := r.e.tap != nil && isSmall(b[hdrLen:])
+	if small {
+		r.e.acks.holding.Store(true)
+	}
+	timeWait := r.e.input.End()
+	if small {
+		r.e.acks.holding.Store(false)
+	}
+	if timeWait {
+		// Where that lasts for no time it takes a timer's goroutine to
+		// end it. The guest may use its port again, in the very next
+		// frame. Each 61st time Gosched comes back at once.
+		runtime.Gosched()
+		runtime.Gosched()
+	}
 }
 
 // isSmall tells whether a TCP segment has little data or is the guest's last:

@@ -71,6 +71,9 @@ func (t *tap) HandleEvents(uint32) {
 			return
 		}
 		got++
+		if got > 1 {
+			t.poller.Clock().Stop() // the one before may have taken long
+		}
 		t.more = t.more || t.many || got > 1
 		t.receive(n)
 	}

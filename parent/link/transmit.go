@@ -66,15 +66,23 @@ func (o *outgoing) release(n int) {
 func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
 	n := 0
 	for _, pkt := range pkts.AsSlice() {
-		// One at a time waits, so that each second segment is acknowledged at
-		// once (RFC 1122) and most duplicates are (RFC 5681).
-		waited := e.acks.forget(pkt)
-		if (waited || !e.acks.hold(pkt, e.offloads(pkt))) && !e.writePacket(pkt) {
-			return n, &tcpip.ErrNoBufferSpace{}
+		if err := e.WriteTCP(pkt); err != nil {
+			return n, err
 		}
 		n++
 	}
 	return n, nil
+}
+
+// WriteTCP is WritePackets with one packet.
+func (e *Endpoint) WriteTCP(pkt *stack.PacketBuffer) tcpip.Error {
+	// One at a time waits, so that each second segment is acknowledged at
+	// once (RFC 1122) and most duplicates are (RFC 5681).
+	waited := e.acks.forget(pkt)
+	if (waited || !e.acks.hold(pkt, e.offloads(pkt))) && !e.writePacket(pkt) {
+		return &tcpip.ErrNoBufferSpace{}
+	}
+	return nil
 }
 
 func (e *Endpoint) writePacket(pkt *stack.PacketBuffer) bool {

@@ -1,4 +1,4 @@
-package tcpinput
+package shortcut
 
 import (
 	"fmt"
@@ -29,7 +29,7 @@ const ownedField = "ownedByUser"
 func ownedOffset() (uintptr, error) {
 	f, ok := reflect.TypeFor[tcp.Endpoint]().FieldByName(ownedField)
 	if !ok || f.Type != reflect.TypeFor[atomicbitops.Uint32]() {
-		return 0, fmt.Errorf("tcpinput: netstack's tcp.Endpoint has no %s of type atomicbitops.Uint32: it is not the version that this program was written for", ownedField)
+		return 0, fmt.Errorf("shortcut: netstack's tcp.Endpoint has no %s of type atomicbitops.Uint32: it is not the version that this program was written for", ownedField)
 	}
 	return f.Offset, nil
 }

@@ -1,4 +1,4 @@
-package tcpinput
+package shortcut
 
 import "testing"
 
