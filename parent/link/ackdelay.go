@@ -12,80 +12,102 @@ import (
 
 // Acknowledgements are delayed (RFC 1122, section 4.2.3.2): netstack sends one
 // for each segment as it comes, but after a request the answer, which carries
-// it as well, is often there within microseconds. A frame that the guest need
-// not handle is a tenth of such an exchange.
+// it as well, is often there within microseconds. A frame that nobody has to make
+// and that the guest need not handle is a seventh of such an exchange.
 //
-// So is the end, after the guest's. Only what acknowledges a small segment waits,
-// so that a stream's sender is not held up, and not much longer than a
-// millisecond, so that Nagle's algorithm in the guest is not either (Linux waits
-// for 40 ms). Not for a Wire: nobody would call Between.
+// So is the end, after the guest's. Only that of a small segment waits, so that a
+// stream's sender is not held up, one at a time, so that each second segment is
+// acknowledged at once, and not much longer than a millisecond, so that Nagle's
+// algorithm in the guest is not held up either (Linux waits for 40 ms). Not for
+// a Wire: nobody would call Between.
 const (
 	ackDelay  = time.Millisecond
 	smallData = 536 // bytes: the smallest MSS (RFC 9293, section 3.7.1)
 	maxHeld   = 64
-	// plainSize is the header's size in bytes with timestamps: one that is
-	// longer tells of segments that are missing (SACK).
-	plainSize  = header.TCPMinimumSize + 12
-	maxAckSize = header.IPv6MinimumSize + header.TCPHeaderMaximumSize
 )
 
-// ack is a packet that waits.
+// ack is one that waits.
 type ack struct {
 	connection
 	since time.Time
-	h     VnetHdr
-	n     int
-	b     [maxAckSize]byte
+	ep    stack.TransportEndpoint // for Input.Acknowledge
 }
-
-// packet is the packet.
-func (a *ack) packet() []byte { return a.b[:a.n] }
 
 // acks are those that wait, the oldest first.
 type acks struct {
-	holding atomic.Bool  // what is sent now acknowledges a small segment
 	waiting atomic.Int32 // len(list)
 
 	mu   sync.Mutex
-	list []*ack // guarded by mu
-	free []*ack // guarded by mu
+	list []ack // guarded by mu
 }
 
-// hold keeps pkt for a while, if it may wait.
-func (a *acks) hold(pkt *stack.PacketBuffer, h VnetHdr) bool {
-	if !a.holding.Load() || pkt.Data().Size() != 0 {
-		return false
+// delayAck has the acknowledgement of a segment wait that was just queued, if it
+// is one of those.
+func (e *Endpoint) delayAck(ip []byte, tcp header.TCP) {
+	size := smallSize(tcp)
+	if size == 0 {
+		return
 	}
-	ip, tcp := pkt.NetworkHeader().Slice(), header.TCP(pkt.TransportHeader().Slice())
-	if len(tcp) < header.TCPMinimumSize || len(tcp) > plainSize || len(ip)+len(tcp) > maxAckSize ||
-		tcp.Flags() != header.TCPFlagAck || tcp.WindowSize() == 0 {
-		return false
+	c := connectionOf(ip, tcp, true)
+	if !e.acks.room(c) {
+		return
+	}
+	if ep := e.input.Quiet(tcp.SequenceNumber(), size); ep != nil {
+		// Before End: should netstack say something all the same, it is
+		// forgotten again.
+		e.acks.add(ack{c, time.Now(), ep})
+	}
+}
+
+// smallSize is how many sequence numbers a segment takes that has little data or
+// is the guest's last: something is likely to be said to that. It is 0 for
+// others.
+func smallSize(h header.TCP) uint32 {
+	n := len(h) - int(h.DataOffset())
+	if n < 0 || n >= smallData {
+		return 0
+	}
+	switch h.Flags() {
+	case header.TCPFlagAck | header.TCPFlagPsh:
+		return uint32(n)
+	case header.TCPFlagAck | header.TCPFlagFin, header.TCPFlagAck | header.TCPFlagPsh | header.TCPFlagFin:
+		return uint32(n) + 1
+	}
+	return 0
+}
+
+// room tells whether another one may wait, and none of this connection does.
+func (a *acks) room(c connection) bool {
+	if a.waiting.Load() == 0 {
+		return true
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.list) == maxHeld {
-		return false
-	}
-	var w *ack
-	if n := len(a.free); n > 0 {
-		w, a.free = a.free[n-1], a.free[:n-1]
-	} else {
-		w = new(ack)
-	}
-	w.connection, w.since, w.h = connectionOf(ip, tcp, false), time.Now(), h
-	w.n = copy(w.b[:], ip)
-	w.n += copy(w.b[w.n:], tcp)
-	a.list = append(a.list, w)
-	a.waiting.Store(int32(len(a.list)))
-	return true
+	return len(a.list) < maxHeld && a.find(c) < 0
 }
 
-// forget drops what pkt says as well, and tells whether there was something.
-func (a *acks) forget(pkt *stack.PacketBuffer) bool {
-	if a.waiting.Load() == 0 || len(pkt.TransportHeader().Slice()) < header.TCPMinimumSize {
-		return false
+func (a *acks) add(w ack) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.list = append(a.list, w)
+	a.waiting.Store(int32(len(a.list)))
+}
+
+// find finds the one of a connection. It is -1 if there is none. mu is held.
+func (a *acks) find(c connection) int {
+	for i := range a.list {
+		if a.list[i].connection == c {
+			return i
+		}
 	}
-	return a.drop(connectionOf(pkt.NetworkHeader().Slice(), pkt.TransportHeader().Slice(), false))
+	return -1
+}
+
+// forget drops what pkt says as well.
+func (a *acks) forget(pkt *stack.PacketBuffer) {
+	if a.waiting.Load() != 0 && len(pkt.TransportHeader().Slice()) >= header.TCPMinimumSize {
+		a.drop(connectionOf(pkt.NetworkHeader().Slice(), pkt.TransportHeader().Slice(), false))
+	}
 }
 
 // over is told of the guest's segments: what waited for a connection that it
@@ -97,19 +119,22 @@ func (a *acks) over(ip, tcp []byte) {
 }
 
 // drop drops what waits for a connection.
-func (a *acks) drop(c connection) bool {
+func (a *acks) drop(c connection) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for i, w := range a.list {
-		if w.connection == c {
-			a.remove(i)
-			return true
-		}
+	if i := a.find(c); i >= 0 {
+		a.remove(i)
 	}
-	return false
 }
 
-// connection is its two ends, from our side to the guest's.
+// remove takes one off the list. mu is held.
+func (a *acks) remove(i int) {
+	a.list = append(a.list[:i], a.list[i+1:]...)
+	a.list[:len(a.list)+1][len(a.list)] = ack{} // for the garbage collector
+	a.waiting.Store(int32(len(a.list)))
+}
+
+// connection is its two ends, ours and the guest's.
 type connection struct{ from, to netip.AddrPort }
 
 // connectionOf reads them from IP and TCP headers; fromGuest tells who sent
@@ -129,32 +154,25 @@ func connectionOf(ip, tcp []byte, fromGuest bool) (c connection) {
 	return c
 }
 
-// remove takes one off the list. mu is held.
-func (a *acks) remove(i int) {
-	a.free = append(a.free, a.list[i])
-	a.list = append(a.list[:i], a.list[i+1:]...)
-	a.waiting.Store(int32(len(a.list)))
-}
-
-// due takes the oldest one, if it has waited long enough, or any if all.
-func (a *acks) due(all bool, out *ack) bool {
+// due takes the oldest one, if it has waited long enough, or any if all. It is
+// nil when there is none.
+func (a *acks) due(all bool) stack.TransportEndpoint {
 	if a.waiting.Load() == 0 {
-		return false
+		return nil
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.list) == 0 || !all && time.Since(a.list[0].since) < ackDelay {
-		return false
+		return nil
 	}
-	*out = *a.list[0]
+	ep := a.list[0].ep
 	a.remove(0)
-	return true
+	return ep
 }
 
 // sendAcks sends those whose time has come.
 func (e *Endpoint) sendAcks(all bool) {
-	var w ack
-	for e.acks.due(all, &w) {
-		e.Send(&w.h, w.packet(), nil)
+	for ep := e.acks.due(all); ep != nil; ep = e.acks.due(all) {
+		e.input.Acknowledge(ep)
 	}
 }

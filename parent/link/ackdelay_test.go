@@ -28,24 +28,6 @@ func segment(t *testing.T, port uint16, flags header.TCPFlags, data string) *sta
 	return pkt
 }
 
-// longer gives a segment options.
-func longer(t *testing.T, pkt *stack.PacketBuffer, size int) *stack.PacketBuffer {
-	t.Helper()
-	long := stack.NewPacketBuffer(stack.PacketBufferOptions{ReserveHeaderBytes: header.IPv4MinimumSize + size})
-	t.Cleanup(long.DecRef)
-	tcp := header.TCP(long.TransportHeader().Push(size))
-	copy(tcp, pkt.TransportHeader().Slice())
-	tcp.SetDataOffset(uint8(size))
-	copy(long.NetworkHeader().Push(header.IPv4MinimumSize), pkt.NetworkHeader().Slice())
-	return long
-}
-
-// closed has it announce a window of 0.
-func closed(pkt *stack.PacketBuffer) *stack.PacketBuffer {
-	header.TCP(pkt.TransportHeader().Slice()).SetWindowSize(0)
-	return pkt
-}
-
 // fromGuest are the headers of a segment of the guest to segment's sender.
 func fromGuest(t *testing.T, port uint16, flags header.TCPFlags) (ip, tcp []byte) {
 	t.Helper()
@@ -60,6 +42,24 @@ func fromGuest(t *testing.T, port uint16, flags header.TCPFlags) (ip, tcp []byte
 	return ip, tcp
 }
 
+// waiter is an endpoint that can be told from others.
+type waiter struct {
+	stack.TransportEndpoint
+	port uint16
+}
+
+// waits adds one to port of the guest, if there is room.
+func (a *acks) waits(t *testing.T, port uint16) bool {
+	t.Helper()
+	ip, tcp := fromGuest(t, port, header.TCPFlagAck)
+	c := connectionOf(ip, tcp, true)
+	if !a.room(c) {
+		return false
+	}
+	a.add(ack{c, time.Now(), waiter{port: port}})
+	return true
+}
+
 // What the guest resets, or begins anew, needs no acknowledgement any more.
 func TestAckOver(t *testing.T) {
 	for flags, want := range map[header.TCPFlags]int32{
@@ -69,8 +69,7 @@ func TestAckOver(t *testing.T) {
 		header.TCPFlagSyn:                     0,
 	} {
 		var a acks
-		a.holding.Store(true)
-		if !a.hold(segment(t, 7, header.TCPFlagAck, ""), VnetHdr{}) {
+		if !a.waits(t, 7) {
 			t.Fatal("it does not wait")
 		}
 		ip, tcp := fromGuest(t, 8, header.TCPFlagRst)
@@ -83,57 +82,71 @@ func TestAckOver(t *testing.T) {
 	}
 }
 
-// What acknowledges a small segment waits, until something else of the same
-// connection says it as well, or its time has come.
+// What acknowledges a small segment waits, one of a connection, until something
+// else of the same connection says it as well, or its time has come.
 func TestAckDelay(t *testing.T) {
 	var a acks
-	var out ack
-	if a.hold(segment(t, 1, header.TCPFlagAck, ""), VnetHdr{}) {
-		t.Error("an acknowledgement of a large segment waits")
-	}
-	a.holding.Store(true)
-	for name, pkt := range map[string]*stack.PacketBuffer{
-		"data":    segment(t, 1, header.TCPFlagAck, "x"),
-		"FIN":     segment(t, 1, header.TCPFlagAck|header.TCPFlagFin, ""),
-		"RST":     segment(t, 1, header.TCPFlagAck|header.TCPFlagRst, ""),
-		"SYN-ACK": segment(t, 1, header.TCPFlagAck|header.TCPFlagSyn, ""),
-		"SACK":    longer(t, segment(t, 1, header.TCPFlagAck, ""), plainSize+12),
-		"window":  closed(segment(t, 1, header.TCPFlagAck, "")),
-	} {
-		if a.hold(pkt, VnetHdr{}) {
-			t.Errorf("%s waits", name)
-		}
-	}
 	for port := range uint16(3) {
-		if !a.hold(segment(t, port, header.TCPFlagAck, ""), VnetHdr{}) {
+		if !a.waits(t, port) {
 			t.Fatalf("acknowledgement %d does not wait", port)
 		}
+		if a.waits(t, port) {
+			t.Errorf("a second acknowledgement of %d waits", port)
+		}
 	}
-	if a.forget(segment(t, 9, header.TCPFlagAck, "of another connection")) {
-		t.Error("another connection's is forgotten")
+	a.forget(segment(t, 9, header.TCPFlagAck, "of another connection"))
+	if n := a.waiting.Load(); n != 3 {
+		t.Errorf("%d wait, want 3: another connection's is forgotten", n)
 	}
-	if !a.forget(segment(t, 1, header.TCPFlagAck, "answer")) {
-		t.Error("what the answer says as well is not forgotten")
-	}
+	a.forget(segment(t, 1, header.TCPFlagAck, "answer"))
 	if n := a.waiting.Load(); n != 2 {
 		t.Errorf("%d wait, want the two that nothing else says", n)
 	}
+	if a.due(false) != nil {
+		t.Error("one is due at once")
+	}
 	time.Sleep(ackDelay)
 	for _, want := range []uint16{0, 2} {
-		if !a.due(false, &out) {
-			t.Fatalf("the acknowledgement to port %d is not sent in time", want)
-		}
-		if got := header.TCP(out.packet()[header.IPv4MinimumSize:]).DestinationPort(); got != want {
-			t.Errorf("port %d, want %d, the oldest", got, want)
+		if got := a.due(false); got != (waiter{port: want}) {
+			t.Errorf("due: %v, want that of port %d, the oldest", got, want)
 		}
 	}
-	a.hold(segment(t, 5, header.TCPFlagAck, ""), VnetHdr{})
-	if !a.due(true, &out) || a.due(true, &out) {
+	a.waits(t, 5)
+	if a.due(true) == nil || a.due(true) != nil {
 		t.Error("want one that is sent as nothing else happens, and no more")
 	}
 	for port := range uint16(maxHeld + 1) {
-		if got, want := a.hold(segment(t, port, header.TCPFlagAck, ""), VnetHdr{}), port < maxHeld; got != want {
+		if got, want := a.waits(t, port), port < maxHeld; got != want {
 			t.Errorf("acknowledgement %d: waits %v, want %v", port, got, want)
 		}
+	}
+}
+
+// A segment takes as many sequence numbers as it has data, and one for its FIN.
+// Those that are not small, or more than that, are acknowledged at once.
+func TestSmallSize(t *testing.T) {
+	const ack, psh, fin = header.TCPFlagAck, header.TCPFlagPsh, header.TCPFlagFin
+	for _, c := range []struct {
+		flags header.TCPFlags
+		data  int
+		want  uint32
+	}{
+		{ack, 0, 0}, {ack, 10, 0}, {ack | psh, 0, 0}, {ack | psh, 1, 1},
+		{ack | psh, smallData - 1, smallData - 1}, {ack | psh, smallData, 0},
+		{ack | fin, 0, 1}, {ack | psh | fin, 10, 11}, {ack | fin, smallData, 0},
+		{ack | psh | header.TCPFlagUrg, 1, 0}, {ack | header.TCPFlagSyn, 0, 0}, {ack | header.TCPFlagRst, 0, 0}, {psh, 1, 0},
+	} {
+		h := header.TCP(make([]byte, header.TCPMinimumSize+c.data))
+		h.SetDataOffset(header.TCPMinimumSize)
+		h.SetFlags(uint8(c.flags))
+		if got := smallSize(h); got != c.want {
+			t.Errorf("%v with %d bytes: %d, want %d", c.flags, c.data, got, c.want)
+		}
+	}
+	h := header.TCP(make([]byte, header.TCPMinimumSize))
+	h.SetDataOffset(60)
+	h.SetFlags(uint8(ack | psh))
+	if got := smallSize(h); got != 0 {
+		t.Errorf("a header that is not all there takes %d", got)
 	}
 }

@@ -88,7 +88,12 @@ type Input interface {
 	Begin(proto tcpip.NetworkProtocolNumber, packet []byte, hdrLen int) bool
 	// Queue is given the same packet in between.
 	Queue(proto tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer, hdrLen int)
+	// Quiet, between Queue and End, keeps back the acknowledgement of the
+	// segment, which takes size sequence numbers from seq on. If it does, it
+	// returns what Acknowledge is to be called with later, and nil otherwise.
+	Quiet(seq, size uint32) stack.TransportEndpoint
 	End() (timeWait bool)
+	Acknowledge(stack.TransportEndpoint)
 }
 
 // Endpoint implements stack.LinkEndpoint and stack.GSOEndpoint.

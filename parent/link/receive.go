@@ -51,12 +51,8 @@ func (r *reader) readFrame(fd uintptr) (int, unix.Errno) {
 	return int(n), 0
 }
 
-// receive handles a frame of n bytes, headers included. What it leaves to the
-// worker is done right then, if there is little of it.
+// receive handles a frame of n bytes, headers included.
 func (r *reader) receive(n int) {
-	if w := r.e.worker; w != nil && w.Hold() {
-		defer w.Release()
-	}
 	e := r.e
 	n -= e.vnetLen + ethLen
 	if n <= 0 {
@@ -171,33 +167,14 @@ func (r *reader) deliver(proto tcpip.NetworkProtocolNumber, b []byte, hdrLen int
 		return
 	}
 	r.e.input.Queue(proto, pkt, hdrLen)
-	small := r.e.tap != nil && isSmall(b[hdrLen:])
-	if small {
-		r.e.acks.holding.Store(true)
+	if r.e.tap != nil {
+		r.e.delayAck(b, header.TCP(b[hdrLen:]))
 	}
-	timeWait := r.e.input.End()
-	if small {
-		r.e.acks.holding.Store(false)
-	}
-	if timeWait {
+	if r.e.input.End() {
 		// Where that lasts for no time it takes a timer's goroutine to
 		// end it. The guest may use its port again, in the very next
 		// frame. Each 61st time Gosched comes back at once.
 		runtime.Gosched()
 		runtime.Gosched()
 	}
-}
-
-// isSmall tells whether a TCP segment has little data or is the guest's last:
-// something is likely to be said to that.
-func isSmall(segment []byte) bool {
-	h := header.TCP(segment)
-	n := len(segment) - int(h.DataOffset())
-	switch h.Flags() {
-	case header.TCPFlagAck | header.TCPFlagPsh:
-		return n > 0 && n < smallData
-	case header.TCPFlagAck | header.TCPFlagFin, header.TCPFlagAck | header.TCPFlagPsh | header.TCPFlagFin:
-		return n >= 0 && n < smallData
-	}
-	return false
 }

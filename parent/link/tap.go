@@ -47,6 +47,8 @@ func (t *tap) HandleEvents(uint32) {
 	defer e.reading.Unlock()
 	defer e.sendAcks(false) // other events of the batch may take long
 	got := 0
+	hold := holder{worker: e.worker}
+	defer hold.release()
 	defer func() {
 		if t.more && e.flush != nil {
 			e.flush()
@@ -75,7 +77,11 @@ func (t *tap) HandleEvents(uint32) {
 			t.poller.Clock().Stop() // the one before may have taken long
 		}
 		t.more = t.more || t.many || got > 1
+		hold.hold()
 		t.receive(n)
+		if n > smallFrame {
+			hold.release()
+		}
 	}
 }
 
@@ -83,4 +89,29 @@ func (t *tap) HandleEvents(uint32) {
 func (t *tap) end(why error) {
 	t.poller.Remove(t.e.fd, t.token)
 	t.ended(why)
+}
+
+// smallFrame is the size in bytes up to which a frame's work may wait for the
+// frames behind it.
+const smallFrame = 2048
+
+// holder holds the worker while small frames are read, so that what they leave to
+// it, mostly a system call each, is done in one go: whoever is woken by the
+// first is awake, and need not be woken, when the others come.
+type holder struct {
+	worker *poll.Worker // may be nil
+	held   bool
+}
+
+func (h *holder) hold() {
+	if !h.held && h.worker != nil {
+		h.held = h.worker.Hold()
+	}
+}
+
+func (h *holder) release() {
+	if h.held {
+		h.held = false
+		h.worker.Release()
+	}
 }

@@ -76,10 +76,8 @@ func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) 
 
 // WriteTCP is WritePackets with one packet.
 func (e *Endpoint) WriteTCP(pkt *stack.PacketBuffer) tcpip.Error {
-	// One at a time waits, so that each second segment is acknowledged at
-	// once (RFC 1122) and most duplicates are (RFC 5681).
-	waited := e.acks.forget(pkt)
-	if (waited || !e.acks.hold(pkt, e.offloads(pkt))) && !e.writePacket(pkt) {
+	e.acks.forget(pkt)
+	if !e.writePacket(pkt) {
 		return &tcpip.ErrNoBufferSpace{}
 	}
 	return nil

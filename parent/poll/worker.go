@@ -73,7 +73,7 @@ func (w *Worker) Hold() bool {
 
 // inline is how many tasks Release runs itself. What is more waits for its turn
 // among the other goroutines.
-const inline = 4
+const inline = 32
 
 // Release ends Hold.
 func (w *Worker) Release() {

@@ -9,10 +9,14 @@
 // would have called. The layers between the link and the endpoint (interface,
 // IP, iptables, demultiplexer) would find out what Input knows.
 //
+// netstack acknowledges each segment as it comes. Quiet has it believe that it
+// has done so, and Acknowledge that it has not: in between there may be an answer
+// that acknowledges it as well.
+//
 // Output: on the way back an IP header is all that those layers add.
 //
-// Two functions and one field are not exported by netstack. A go:linkname reaches
-// the functions, and fails to link should they be gone; the field is found by its
-// name, which New looks up. The version of netstack is pinned, and
+// Two functions and some fields are not exported by netstack. A go:linkname reaches
+// the functions, and fails to link should they be gone; the fields are found by
+// their names, which NewInput looks up. The version of netstack is pinned, and
 // TestNetstack looks at all of them.
 package shortcut

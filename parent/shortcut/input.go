@@ -14,7 +14,7 @@ type Input struct {
 	stack  *stack.Stack
 	nic    tcpip.NICID
 	queue  queue
-	offset uintptr
+	fields fields
 
 	// Between Begin and End.
 	ep *tcp.Endpoint
@@ -30,7 +30,7 @@ type queue interface {
 // NewInput makes an Input for the segments that come in by nic. It fails if
 // netstack is not as this package knows it.
 func NewInput(s *stack.Stack, nic tcpip.NICID) (*Input, error) {
-	offset, err := ownedOffset()
+	f, err := findFields()
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func NewInput(s *stack.Stack, nic tcpip.NICID) (*Input, error) {
 	if !ok {
 		return nil, errors.New("shortcut: netstack's TCP has no QueuePacket: it is not the version that this program was written for")
 	}
-	return &Input{stack: s, nic: nic, queue: q, offset: offset}, nil
+	return &Input{stack: s, nic: nic, queue: q, fields: f}, nil
 }
 
 // Begin is called with an unfragmented TCP segment, which is behind hdrLen bytes
@@ -69,7 +69,7 @@ func (in *Input) Begin(proto tcpip.NetworkProtocolNumber, ip []byte, hdrLen int)
 		// the next connection too. So there shall be nothing behind it.
 		ep.LockUser()
 	}
-	in.owned(ep).Store(1)
+	in.fields.ownedBy(ep).Store(1)
 	if !takes(tcp.EndpointState(ep.State())) {
 		// It has just ended: the next look will not find it.
 		ep.UnlockUser()
@@ -115,7 +115,13 @@ func (in *Input) Queue(proto tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffe
 func (in *Input) End() (timeWait bool) {
 	ep := in.ep
 	in.ep = nil
-	in.owned(ep).Store(0)
+	return in.process(ep) == tcp.StateTimeWait
+}
+
+// process unlocks an endpoint that is owned, and processes what is queued to it.
+func (in *Input) process(ep *tcp.Endpoint) tcp.EndpointState {
+	owned := in.fields.ownedBy(ep)
+	owned.Store(0)
 	ep.ResumeWork() // unlocks it
 	switch s := tcp.EndpointState(ep.State()); {
 	case s == tcp.StateSynRecv:
@@ -127,11 +133,11 @@ func (in *Input) End() (timeWait bool) {
 	// the segment is still there. UnlockUser has it processed; so does
 	// whoever owns the endpoint.
 	if ep.TryLock() {
-		in.owned(ep).Store(1)
+		owned.Store(1)
 		ep.UnlockUser()
-	} else if in.owned(ep).Load() == 0 {
+	} else if owned.Load() == 0 {
 		ep.LockUser()
 		ep.UnlockUser()
 	}
-	return tcp.EndpointState(ep.State()) == tcp.StateTimeWait
+	return tcp.EndpointState(ep.State())
 }

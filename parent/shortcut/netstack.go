@@ -6,6 +6,7 @@ import (
 	"unsafe" // also for go:linkname
 
 	"gvisor.dev/gvisor/pkg/atomicbitops"
+	"gvisor.dev/gvisor/pkg/tcpip/seqnum"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 )
 
@@ -20,21 +21,75 @@ func handleConnected(*tcp.Endpoint)
 //go:linkname handleConnecting gvisor.dev/gvisor/pkg/tcpip/transport/tcp.handleConnecting
 func handleConnecting(*tcp.Endpoint)
 
-// ownedField is the field of tcp.Endpoint that is 1 while a caller of its
-// methods holds the lock. Whoever gives the lock back then looks after the
-// segments that came meanwhile, so nobody is woken for them.
-const ownedField = "ownedByUser"
+// fields are where netstack keeps what it does not export.
+type fields struct {
+	// owned is 1 while a caller of the endpoint's methods holds the lock.
+	// Whoever gives the lock back then looks after the segments that came
+	// meanwhile, so nobody is woken for them.
+	owned uintptr // in tcp.Endpoint; an atomicbitops.Uint32
 
-// ownedOffset finds ownedField.
-func ownedOffset() (uintptr, error) {
-	f, ok := reflect.TypeFor[tcp.Endpoint]().FieldByName(ownedField)
-	if !ok || f.Type != reflect.TypeFor[atomicbitops.Uint32]() {
-		return 0, fmt.Errorf("shortcut: netstack's tcp.Endpoint has no %s of type atomicbitops.Uint32: it is not the version that this program was written for", ownedField)
-	}
-	return f.Offset, nil
+	snd        uintptr // in tcp.Endpoint; a pointer, nil before the handshake
+	maxSentAck uintptr // behind snd: what was acknowledged last
+
+	rcv     uintptr // in tcp.Endpoint; a pointer, nil before the handshake
+	rcvNxt  uintptr // behind rcv: what is expected next
+	pending uintptr // behind rcv: bytes that came before their turn
 }
 
-// owned is ep's ownedField.
-func (in *Input) owned(ep *tcp.Endpoint) *atomicbitops.Uint32 {
-	return (*atomicbitops.Uint32)(unsafe.Add(unsafe.Pointer(ep), in.offset))
+// findFields finds them by their names.
+func findFields() (f fields, err error) {
+	ep := reflect.TypeFor[tcp.Endpoint]()
+	find := func(t reflect.Type, name string, want reflect.Type) uintptr {
+		offset, found, ok := fieldOf(t, name)
+		if !ok || want != nil && found != want || want == nil && found.Kind() != reflect.Pointer {
+			err = fmt.Errorf("shortcut: netstack's %s has no %s as is expected: it is not the version that this program was written for", t, name)
+		}
+		return offset
+	}
+	f.owned = find(ep, "ownedByUser", reflect.TypeFor[atomicbitops.Uint32]())
+	f.snd, f.rcv = find(ep, "snd", nil), find(ep, "rcv", nil)
+	if err != nil {
+		return f, err
+	}
+	seq := reflect.TypeFor[seqnum.Value]()
+	_, snd, _ := fieldOf(ep, "snd")
+	_, rcv, _ := fieldOf(ep, "rcv")
+	f.maxSentAck = find(snd.Elem(), "MaxSentAck", seq)
+	f.rcvNxt = find(rcv.Elem(), "RcvNxt", seq)
+	f.pending = find(rcv.Elem(), "PendingBufUsed", reflect.TypeFor[int]())
+	return f, err
+}
+
+// fieldOf finds a field of a structure, or of those that are embedded in it.
+func fieldOf(t reflect.Type, name string) (offset uintptr, found reflect.Type, ok bool) {
+	if t.Kind() != reflect.Struct {
+		return 0, nil, false
+	}
+	f, ok := t.FieldByName(name)
+	if !ok {
+		return 0, nil, false
+	}
+	for _, i := range f.Index {
+		offset += t.Field(i).Offset
+		t = t.Field(i).Type
+	}
+	return offset, t, true
+}
+
+// ownedBy is ep's field owned.
+func (f *fields) ownedBy(ep *tcp.Endpoint) *atomicbitops.Uint32 {
+	return (*atomicbitops.Uint32)(unsafe.Add(unsafe.Pointer(ep), f.owned))
+}
+
+// numbers are what ep, whose lock is held, has acknowledged and what it expects
+// next, and how many bytes came before their turn. ok is false before its
+// handshake.
+func (f *fields) numbers(ep *tcp.Endpoint) (maxSentAck *seqnum.Value, rcvNxt seqnum.Value, pending int, ok bool) {
+	snd := *(*unsafe.Pointer)(unsafe.Add(unsafe.Pointer(ep), f.snd))
+	rcv := *(*unsafe.Pointer)(unsafe.Add(unsafe.Pointer(ep), f.rcv))
+	if snd == nil || rcv == nil {
+		return nil, 0, 0, false
+	}
+	return (*seqnum.Value)(unsafe.Add(snd, f.maxSentAck)),
+		*(*seqnum.Value)(unsafe.Add(rcv, f.rcvNxt)), *(*int)(unsafe.Add(rcv, f.pending)), true
 }

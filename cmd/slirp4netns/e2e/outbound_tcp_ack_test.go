@@ -2,7 +2,12 @@ package e2e
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net"
+	"os"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,6 +54,57 @@ func TestTCPAcknowledged(t *testing.T) {
 			t.Errorf("%d retransmissions", n)
 		}
 	})
+}
+
+// An answer acknowledges the request: what the guest receives for an exchange
+// of small messages is little more than one packet.
+func TestTCPAcknowledgedByAnswer(t *testing.T) {
+	onBoth(t, nil, func(t *testing.T, g *lab.Guest, _ bool) {
+		c, err := g.Dial("tcp4", "198.51.100.2:7", commandTimeout) // echo
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		const exchanges = 500
+		before := packetsReceived(t, g, "tap0")
+		b := make([]byte, 16)
+		for i := range exchanges {
+			if _, err := c.Write(b); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadFull(c, b); err != nil {
+				t.Fatalf("answer %d: %v", i, err)
+			}
+		}
+		got := packetsReceived(t, g, "tap0") - before
+		t.Logf("%d packets for %d exchanges", got, exchanges)
+		// On a loaded machine an answer may be late, and is then another packet.
+		if want := uint64(exchanges * 3 / 2); got > want {
+			t.Errorf("%d packets for %d exchanges, want at most %d", got, exchanges, want)
+		}
+	})
+}
+
+// packetsReceived is how many packets an interface of the guest has received.
+func packetsReceived(t *testing.T, g *lab.Guest, name string) (n uint64) {
+	t.Helper()
+	err := g.Do(func() error {
+		b, err := os.ReadFile("/proc/thread-self/net/dev")
+		if err != nil {
+			return err
+		}
+		_, rest, _ := strings.Cut(string(b), name+":")
+		words := strings.Fields(rest) // bytes, packets, ...
+		if len(words) < 2 {
+			return fmt.Errorf("no %s in\n%s", name, b)
+		}
+		n, err = strconv.ParseUint(words[1], 10, 64)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // tcpInfo asks the guest's kernel about a connection (tcp(7), TCP_INFO).
