@@ -124,14 +124,19 @@ func TestUDPEcho(t *testing.T) {
 	})
 }
 
-// udpEcho sends one datagram and expects it back. UDP may lose a datagram
-// on the way, so it is sent up to three times.
+// udpEcho is echoDatagram from the guest.
 func udpEcho(g *lab.Guest, addr string, size int) error {
-	c, err := g.Dial("udp4", addr, commandTimeout)
+	c, err := g.Dial("udp", addr, commandTimeout)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	return echoDatagram(c, size)
+}
+
+// echoDatagram sends one datagram and expects it back. UDP may lose a datagram
+// on the way, so it is sent up to three times.
+func echoDatagram(c net.Conn, size int) (err error) {
 	want := make([]byte, size)
 	if _, err := io.ReadFull(lab.Stream(int64(size)), want); err != nil {
 		return err

@@ -20,7 +20,8 @@ import (
 
 // The relay as the guest sees it, and servers that nobody has.
 const (
-	relay = "10.0.2.3:53"
+	relay  = "10.0.2.3:53"
+	relay6 = "[" + nameserver6 + "]:53"
 	// silentServer drops what is sent to it; closedServer refuses it.
 	silentServer = "192.0.2.1"
 	closedServer = "198.51.100.1"
@@ -131,7 +132,11 @@ func digFails(t *testing.T, g *lab.Guest, args ...string) string {
 // address of the answer.
 func queryA(g *lab.Guest, network, name string, timeout time.Duration) (string, time.Duration, error) {
 	start := time.Now()
-	c, err := g.Dial(network, relay, timeout)
+	at := relay
+	if strings.HasSuffix(network, "6") {
+		at = relay6
+	}
+	c, err := g.Dial(network, at, timeout)
 	if err != nil {
 		return "", 0, err
 	}

@@ -164,7 +164,7 @@ func TestDNSUnchanged(t *testing.T) {
 	g := lab.NewGuest(t, lab.GuestOptions{})
 	g.Slirp(t, "-c", "-6", "--dns=127.0.0.1:5399")
 	for i, c := range []struct{ network, at string }{
-		{"udp4", relay}, {"tcp4", relay}, {"udp6", "[fd00::3]:53"}, {"tcp6", "[fd00::3]:53"},
+		{"udp4", relay}, {"tcp4", relay}, {"udp6", relay6}, {"tcp6", relay6},
 	} {
 		query := oddQuery(uint16(0xbe00 + i))
 		want := bytes.Clone(answers[strings.HasPrefix(c.network, "tcp")])

@@ -239,9 +239,13 @@ func (s *udpSocket) fault(timeout time.Duration) string {
 // not empty, until the test ends. It returns the server's address.
 func serveUDP(t *testing.T, ns namespace, addr string, reply func(payload string, from netip.AddrPort) string) (*net.UDPConn, string) {
 	t.Helper()
+	at, network := netip.MustParseAddrPort(addr), "udp"
+	if at.Addr().Is4() {
+		network = "udp4" // else Go takes 0.0.0.0 for both IP versions
+	}
 	var c *net.UDPConn
 	if err := ns.Do(func() (err error) {
-		c, err = net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(addr)))
+		c, err = net.ListenUDP(network, net.UDPAddrFromAddrPort(at))
 		return err
 	}); err != nil {
 		t.Fatal(err)
