@@ -176,7 +176,7 @@ func refused(t *testing.T, g *lab.Guest, message string, args ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), commandTimeout)
 	defer cancel()
-	cmd := lab.Command(ctx, g.UID, lab.Binary, append(args, fmt.Sprint(g.PID), "tap0")...)
+	cmd := lab.Command(ctx, g.UID, lab.Binary, slices.Concat(lab.Locks(), args, []string{fmt.Sprint(g.PID), "tap0"})...)
 	var said lab.Log
 	cmd.Stdout, cmd.Stderr = &said, &said
 	err := cmd.Run()

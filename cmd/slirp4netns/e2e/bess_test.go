@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -148,7 +149,7 @@ func testBESSReady(t *testing.T, args []string, peer bool) {
 		t.Fatal(err)
 	}
 	defer exit.Close()
-	cmd := lab.Command(t.Context(), user, lab.Binary, append(args[:len(args):len(args)], "-r", "3", "-e", "4", "--target-type=bess", path)...)
+	cmd := lab.Command(t.Context(), user, lab.Binary, slices.Concat(lab.Locks(), args, []string{"-r", "3", "-e", "4", "--target-type=bess", path})...)
 	var log lab.Log
 	cmd.Stdout, cmd.Stderr = &log, &log
 	cmd.ExtraFiles = []*os.File{readyW, exitR}
@@ -222,7 +223,7 @@ func TestBESSNoDescriptors(t *testing.T) {
 func TestBESSSocket(t *testing.T) {
 	dir := lab.TempDir(t, user)
 	run := func(path string) (string, int) {
-		return runToEnd(t, user, "timeout", "5", lab.Binary, "--target-type=bess", path)
+		return runToEnd(t, user, lab.Binary, "--target-type=bess", path)
 	}
 	file := filepath.Join(dir, "file")
 	if err := os.WriteFile(file, nil, 0o644); err != nil {

@@ -66,7 +66,7 @@ func TestCallersLines(t *testing.T) {
 			if err := lab.Give(dir+"/exit", g.UID); err != nil {
 				t.Fatal(err)
 			}
-			cmd := lab.Command(context.Background(), g.UID, "sh", "-c", "exec slirp4netns "+c.line)
+			cmd := lab.Command(context.Background(), g.UID, "sh", "-c", "exec slirp4netns "+strings.Join(append(lab.Locks(), c.line), " "))
 			cmd.Env = append(cmd.Env, "P="+strconv.Itoa(g.PID), "D="+dir)
 			out, err := cmd.StdoutPipe()
 			if err != nil {

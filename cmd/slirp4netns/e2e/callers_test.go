@@ -40,7 +40,14 @@ func newCaller(t *testing.T, uid int) *caller {
 	if err := lab.Give(c.log, uid); err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf("#!/bin/sh\nprintf '%%s\\n' \"$$ $*\" >>%s\nexec %s \"$@\"\n", c.log, lab.Binary)
+	// A caller that passes one of the locks has decided about both.
+	text := fmt.Sprintf(`#!/bin/sh
+printf '%%s\n' "$$ $*" >>%[1]s
+case " $* " in
+*" --enable-s"*) exec %[2]s "$@" ;;
+*) exec %[2]s %[3]s "$@" ;;
+esac
+`, c.log, lab.Binary, strings.Join(lab.Locks(), " "))
 	if err := lab.WriteExecutable(filepath.Join(bin, "slirp4netns"), text); err != nil {
 		t.Fatal(err)
 	}

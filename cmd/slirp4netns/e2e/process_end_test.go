@@ -254,7 +254,7 @@ func TestHandshakesThatAreNotOpen(t *testing.T) {
 	for fd := 3; fd <= 12; fd++ {
 		n := strconv.Itoa(fd)
 		ctx, cancel := context.WithTimeout(t.Context(), endTimeout)
-		cmd := lab.Command(ctx, g.UID, lab.Binary, "-c", "-r", n, "-e", n, strconv.Itoa(g.PID), "tap"+n)
+		cmd := lab.Command(ctx, g.UID, lab.Binary, append(lab.Locks(), "-c", "-r", n, "-e", n, strconv.Itoa(g.PID), "tap"+n)...)
 		out, err := cmd.CombinedOutput()
 		cancel()
 		if err != nil || !strings.Contains(string(out), "ready-fd "+n+": Bad file descriptor\n") ||
@@ -285,7 +285,7 @@ func TestSignalWhileBlocked(t *testing.T) {
 	if err := unix.SetNonblock(fd, false); err != nil {
 		t.Fatal(err)
 	}
-	cmd := lab.Command(t.Context(), g.UID, lab.Binary, "-c", strconv.Itoa(g.PID), "tap0")
+	cmd := lab.Command(t.Context(), g.UID, lab.Binary, append(lab.Locks(), "-c", strconv.Itoa(g.PID), "tap0")...)
 	cmd.Stdout = w
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -326,7 +326,7 @@ func TestDeathOfSupervisor(t *testing.T) {
 				// The shell is the supervisor. It says when we are ready, and
 				// our PID.
 				supervisor := lab.Command(t.Context(), g.UID, "sh", "-c", fmt.Sprintf(
-					`setpriv --pdeathsig %s %s -c -r 9 %d tap0 9>&1 >/dev/null 2>&1 & echo $!; exec cat`, sig, lab.Binary, g.PID))
+					`setpriv --pdeathsig %s %s %s -c -r 9 %d tap0 9>&1 >/dev/null 2>&1 & echo $!; exec cat`, sig, lab.Binary, strings.Join(lab.Locks(), " "), g.PID))
 				out, err := supervisor.StdoutPipe()
 				if err != nil {
 					t.Fatal(err)

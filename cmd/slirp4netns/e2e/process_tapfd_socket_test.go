@@ -144,10 +144,10 @@ func TestTapFDSocketErrors(t *testing.T) {
 			}
 			file := os.NewFile(uintptr(fd), name)
 			defer file.Close()
-			cmd := lab.Command(t.Context(), user, lab.Binary, "--netns-type=tapfd", "3")
+			cmd := lab.Command(t.Context(), user, lab.Binary, append(lab.Locks(), "--netns-type=tapfd", "3")...)
 			cmd.ExtraFiles = []*os.File{file}
 			out, err := cmd.CombinedOutput()
-			if err == nil || !strings.HasPrefix(string(out), "tapfd 3: a socket ") {
+			if err == nil || !strings.HasPrefix(afterLocks(out), "tapfd 3: a socket ") {
 				t.Errorf("%v, %q", err, out)
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,12 +16,19 @@ import (
 
 // TestScript runs testdata/script/*.txt. Each has a guest of its own, whose
 // PID is $PID. "exec slirp4netns" is the built program, run by the ordinary
-// user who owns the guest, and "exec guest CMD" runs CMD inside the guest.
+// user who owns the guest, and "exec guest CMD" runs CMD inside the guest. What
+// follows "[locked]" is for where the program is given lab.Locks.
 func TestScript(t *testing.T) {
 	lab.RequireBinary(t)
 	testscript.Run(t, testscript.Params{
 		Dir:         "../../../testdata/script",
 		WorkdirRoot: lab.TempDir(t, 0),
+		Condition: func(c string) (bool, error) {
+			if c != "locked" {
+				return false, fmt.Errorf("unknown condition %q", c)
+			}
+			return lab.Locked(), nil
+		},
 		Setup: func(env *testscript.Env) error {
 			return setUpScript(scriptT{env}, env)
 		},
@@ -36,8 +44,8 @@ func setUpScript(t lab.T, env *testscript.Env) error {
 		return err
 	}
 	for name, prefix := range map[string][]string{
-		"slirp4netns": append(user[:len(user):len(user)], lab.Binary),
-		"guest":       append(user[:len(user):len(user)], g.Enter()...),
+		"slirp4netns": slices.Concat(user, []string{lab.Binary}, lab.Locks()),
+		"guest":       slices.Concat(user, g.Enter()),
 	} {
 		script := fmt.Sprintf("#!/bin/sh\nexec %s \"$@\"\n", strings.Join(prefix, " "))
 		if err := lab.WriteExecutable(filepath.Join(bin, name), script); err != nil {

@@ -111,6 +111,10 @@ func runInit() int {
 		fmt.Fprintln(os.Stderr, "lab:", err)
 		return 1
 	}
+	var planes lookout
+	if Locked() {
+		go planes.watch()
+	}
 	env := append(os.Environ(), stageEnv+"="+stageInside)
 	if oneUser {
 		env = append(env, oneUserEnv+"=1")
@@ -128,7 +132,7 @@ func runInit() int {
 		fmt.Fprintln(os.Stderr, "lab: wait4:", err)
 		return 1
 	}
-	return code
+	return planes.check(code)
 }
 
 // reap reaps every orphan of the lab until the program pid ends. It returns the

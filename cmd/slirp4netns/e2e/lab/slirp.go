@@ -38,11 +38,20 @@ const LockedEnv = "SLIRP4NETNS_LOCKED"
 // Locked tells whether that is so.
 func Locked() bool { return os.Getenv(LockedEnv) == "1" }
 
-func locks(binary string) []string {
-	if Locked() && binary != Reference {
+// Locks are those options, or none: whoever starts a slirp4netns of ours without
+// [StartSlirp] puts them before the others. One without is found by process 1.
+func Locks() []string {
+	if Locked() {
 		return []string{"--enable-sandbox", "--enable-seccomp"}
 	}
 	return nil
+}
+
+func locks(binary string) []string {
+	if binary == Reference {
+		return nil
+	}
+	return Locks()
 }
 
 // SlirpOptions says how to start a slirp4netns.
