@@ -64,10 +64,8 @@ func TestIPv6HostLoopback(t *testing.T) {
 		g, _ := configured6(t, c.args...)
 		// Our link answers for none of the addresses that are not ours: a
 		// neighbour that is made up brings the packets to us all the same.
-		for _, a := range []string{"fd00::1", "fd00::2", "fd00::3", "fd00::5", "fd00::ffff", "::ffff:127.0.0.1"} {
-			if strings.HasPrefix(a, "fd00::") {
-				g.Run(t, commandTimeout, "ip", "neigh", "replace", a, "lladdr", "52:56:00:00:00:02", "dev", "tap0")
-			}
+		for _, a := range []string{"fd00::1", "fd00::2", "fd00::3", "fd00::5", "fd00::ffff"} {
+			g.Run(t, commandTimeout, "ip", "neigh", "replace", a, "lladdr", "52:56:00:00:00:02", "dev", "tap0")
 			conn, err := g.Dial("tcp6", "["+a+"]:8000", 2*time.Second)
 			if err == nil {
 				conn.Close()
