@@ -57,12 +57,12 @@ func (w *work) do(without []string) error {
 	return nil
 }
 
-// threads makes 500 threads at once, and lets them end.
+// threads makes 2,000 threads at once, and lets them end.
 func threads() error {
 	var up, end sync.WaitGroup
-	up.Add(500)
+	up.Add(2000)
 	stay := make(chan struct{})
-	for range 500 {
+	for range 2000 {
 		end.Go(func() {
 			runtime.LockOSThread() // and never unlock: the thread ends here
 			up.Done()

@@ -64,6 +64,9 @@ type SlirpOptions struct {
 	// NoExitFD is for callers that are not there to end it, such as a shell:
 	// it has to see the end of the namespace itself. Stop sends SIGTERM.
 	NoExitFD bool
+	// Unlocked is for one that cannot have both locks, and is excused in
+	// unlocked.go: it gets none but those of Args.
+	Unlocked bool
 }
 
 // Slirp is a running slirp4netns that is ready.
@@ -129,7 +132,10 @@ func startSlirp(t T, o SlirpOptions) (*Slirp, error) {
 		args = append(args, "-e", strconv.Itoa(exitFD))
 	}
 	s := &Slirp{Args: slices.Concat(args, o.Args), t: t, exit: exit, term: o.NoExitFD, done: make(chan struct{})}
-	args = slices.Concat(args, locks(o.Binary), o.Args)
+	if !o.Unlocked {
+		args = append(args, locks(o.Binary)...)
+	}
+	args = append(args, o.Args...)
 	cmd := Command(context.Background(), o.UID, o.Binary, args...)
 	cmd.Env = append(cmd.Env, o.Env...)
 	cmd.Stdout, cmd.Stderr = &s.log, &s.log
