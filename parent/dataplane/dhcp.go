@@ -26,14 +26,18 @@ type leases struct {
 func (p *Plane) newLeases(cfg Config, sender *datagram.Sender) {
 	c := dhcp.Config{
 		Network: cfg.Network, Gateway: cfg.Gateway, First: cfg.FirstLease,
-		Reserved: []netip.Addr{cfg.Nameserver, cfg.Recommended},
-		MTU:      cfg.MTU,
+		Reserved:   []netip.Addr{cfg.Nameserver, cfg.Recommended},
+		MTU:        cfg.MTU,
+		Neighbours: p.link,
 	}
 	if !cfg.DisableDNS {
 		c.Nameserver, c.Search = cfg.Nameserver, p.resolvers.Search
 	}
 	p.leases = leases{gateway: cfg.Gateway, server: dhcp.New(c), sender: sender}
 }
+
+// gone notes that nothing more comes from a port of the link.
+func (l *leases) gone(p link.Port) { l.server.Gone(dhcp.Port(p)) }
 
 // handle takes a datagram that is for the server and reports whether it was.
 // Who has no address yet sends from 0.0.0.0.
@@ -49,7 +53,7 @@ func (l *leases) handle(p link.Packet) bool {
 	if size < header.UDPMinimumSize || size > len(udp) {
 		return true
 	}
-	if reply, to, ok := l.server.Handle(udp[header.UDPMinimumSize:size]); ok {
+	if reply, to, ok := l.server.Handle(udp[header.UDPMinimumSize:size], dhcp.Port(p.Port)); ok {
 		// Clients read whole frames, and may verify the checksum.
 		from := netip.AddrPortFrom(l.gateway, dhcp.ServerPort)
 		l.sender.UDP(from, to, reply, datagram.Meta{TOS: tosDHCP, WholeSum: true})

@@ -66,3 +66,24 @@ func TestDHCPWithoutDNS(t *testing.T) {
 		t.Errorf("offer: %v, %v; want no nameserver", r, err)
 	}
 }
+
+// An address that a frame came from is not another machine's to have, and one
+// that is offered is asked for.
+func TestDHCPNeighbours(t *testing.T) {
+	g := newGuest(t, func(c *Config) { c.FirstLease = guestAddr })
+	g.send(frame(header.IPv4ProtocolNumber, udpPacket(guestAddr, gateway, 9, 9, nil)))
+	m, err := dhcpv4.NewDiscovery(net.HardwareAddr{2, 0, 0, 0, 0, 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.send(frame(header.IPv4ProtocolNumber, udpPacket(netip.IPv4Unspecified(), broadcast4, 68, 67, m.ToBytes())))
+	next := guestAddr.Next()
+	g.await("request for the address", func(f []byte) bool {
+		return binary.BigEndian.Uint16(f[12:]) == uint16(header.ARPProtocolNumber) && [4]byte(f[38:42]) == next.As4()
+	})
+	f := g.await("offer", func(f []byte) bool { return f[23] == uint8(header.UDPProtocolNumber) })
+	r, err := dhcpv4.FromBytes(header.UDP(header.IPv4(f[header.EthernetMinimumSize:]).Payload()).Payload())
+	if err != nil || r.YourIPAddr.String() != next.String() {
+		t.Errorf("offer: %v, %v; want %v", r, err, next)
+	}
+}

@@ -81,6 +81,7 @@ func New(cfg Config) (*Plane, error) {
 		Addrs6:    cfg.Addrs6(),
 		Receive:   p.receive,
 		Flush:     func() { p.udp.Flush() },
+		Gone:      func(port link.Port) { p.leases.gone(port) },
 		Worker:    p.worker,
 	})
 	if p.stack, err = newStack(p.link, &cfg, newClock(p.poller.Clock())); err != nil {

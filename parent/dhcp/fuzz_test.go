@@ -23,7 +23,7 @@ func FuzzHandle(f *testing.F) {
 			First: netip.MustParseAddr("10.0.2.15"), MTU: 65520, Search: func() []string { return []string{"a.test"} },
 		})
 		for _, b := range [][]byte{first, second, first} {
-			reply, to, ok := s.Handle(b)
+			reply, to, ok := s.Handle(b, 0)
 			if !ok {
 				continue
 			}
@@ -57,7 +57,7 @@ func FuzzSearch(f *testing.F) {
 			Network: netip.MustParsePrefix("10.0.2.0/24"), Gateway: netip.MustParseAddr(self), Nameserver: netip.MustParseAddr("10.0.2.3"),
 			First: netip.MustParseAddr("10.0.2.15"), MTU: 1500, Search: func() []string { return domains },
 		})
-		reply, _, ok := s.Handle(asks)
+		reply, _, ok := s.Handle(asks, 0)
 		if !ok {
 			t.Fatal("no reply")
 		}

@@ -27,19 +27,22 @@ type lease struct {
 	owner   mac // the zero mac: nobody's, but in use
 	bound   bool
 	expires time.Time
+	port    Port      // where the owner is plugged in
+	gone    time.Time // since when it is not any more; zero: it is
 }
 
 // pool are the addresses that may be given away, and to whom they are.
 type pool struct {
 	first, last netip.Addr // inclusive
 	never       []netip.Addr
+	near        Neighbours
 
 	byAddr  map[netip.Addr]*lease
 	byOwner map[mac]*lease
 }
 
-func newPool(first, last netip.Addr, never ...netip.Addr) *pool {
-	return &pool{first: first, last: last, never: never, byAddr: map[netip.Addr]*lease{}, byOwner: map[mac]*lease{}}
+func newPool(first, last netip.Addr, near Neighbours, never ...netip.Addr) *pool {
+	return &pool{first: first, last: last, never: never, near: near, byAddr: map[netip.Addr]*lease{}, byOwner: map[mac]*lease{}}
 }
 
 // contains tells whether a may be given away at all.
@@ -60,17 +63,19 @@ func (p *pool) free(a netip.Addr, m mac, now time.Time) bool {
 	if !p.contains(a) {
 		return false
 	}
-	l := p.byAddr[a]
-	return l == nil || l.owner == m || !now.Before(l.expires)
+	if l := p.byAddr[a]; l != nil && l.owner != m && now.Before(l.expires) {
+		return false
+	}
+	return !p.foreign(a, m)
 }
 
 // choose finds an address for m: the one that it wants, the one that it had,
-// or the lowest.
+// the lowest, or that of who is gone.
 func (p *pool) choose(m mac, wanted netip.Addr, now time.Time) (netip.Addr, bool) {
 	if p.free(wanted, m, now) {
 		return wanted, true
 	}
-	if l := p.byOwner[m]; l != nil {
+	if l := p.byOwner[m]; l != nil && p.free(l.addr, m, now) {
 		return l.addr, true
 	}
 	for a := p.first; !p.last.Less(a); a = a.Next() {
@@ -78,29 +83,36 @@ func (p *pool) choose(m mac, wanted netip.Addr, now time.Time) (netip.Addr, bool
 			return a, true
 		}
 	}
+	if l := p.spare(m); l != nil {
+		return l.addr, true
+	}
 	return netip.Addr{}, false
 }
 
-// take gives a, which is free, to m. It reports false when the table is full.
-func (p *pool) take(a netip.Addr, m mac, bound bool, expires, now time.Time) bool {
-	if l := p.byOwner[m]; l != nil {
-		p.drop(l)
+// take makes a lease of an address that was chosen, or is free. It reports
+// false when the table is full.
+func (p *pool) take(l lease, now time.Time) bool {
+	if old := p.byOwner[l.owner]; old != nil {
+		p.drop(old)
+		if old.addr != l.addr {
+			p.left(old.addr, l.owner)
+		}
 	}
-	if l := p.byAddr[a]; l != nil {
-		p.drop(l)
+	if old := p.byAddr[l.addr]; old != nil {
+		p.drop(old)
 	}
 	if len(p.byAddr) >= maxLeases && !p.makeRoom(now) {
 		return false
 	}
-	l := &lease{addr: a, owner: m, bound: bound, expires: expires}
-	p.byAddr[a] = l
-	if m != (mac{}) {
-		p.byOwner[m] = l
+	p.byAddr[l.addr] = &l
+	if l.owner != (mac{}) {
+		p.byOwner[l.owner] = &l
 	}
 	return true
 }
 
-// makeRoom drops what has expired, or else the oldest offer.
+// makeRoom drops what has expired, or else the oldest offer, or else the lease
+// of who is gone.
 func (p *pool) makeRoom(now time.Time) bool {
 	var oldest *lease
 	n := len(p.byAddr)
@@ -110,6 +122,9 @@ func (p *pool) makeRoom(now time.Time) bool {
 		} else if !l.bound && l.owner != (mac{}) && (oldest == nil || l.expires.Before(oldest.expires)) {
 			oldest = l
 		}
+	}
+	if len(p.byAddr) == n && oldest == nil {
+		oldest = p.spare(mac{})
 	}
 	if len(p.byAddr) == n && oldest != nil {
 		p.drop(oldest)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/insomniacslk/dhcp/iana"
@@ -29,6 +30,12 @@ type request struct {
 	current netip.Addr // ciaddr; the zero Addr when there is none
 	wanted  netip.Addr // option 50; likewise
 	server  netip.Addr // option 54; likewise
+	port    Port       // where it came from
+}
+
+// lease is one for the client.
+func (r *request) lease(a netip.Addr, bound bool, expires time.Time) lease {
+	return lease{addr: a, owner: r.mac, bound: bound, expires: expires, port: r.port}
 }
 
 // parse reads a message of an Ethernet client. A BOOTP client may know of no

@@ -31,6 +31,8 @@ type Config struct {
 	MTU      uint32 // bytes
 	// Search are the domains of resolv.conf(5). It may be nil.
 	Search func() []string
+	// Neighbours may be nil.
+	Neighbours Neighbours
 }
 
 // Server answers clients. Its methods may be called on several goroutines.
@@ -45,16 +47,18 @@ type Server struct {
 // New makes a Server that has given away no address.
 func New(cfg Config) *Server {
 	never := append([]netip.Addr{cfg.Gateway, cfg.Nameserver}, cfg.Reserved...)
-	return &Server{cfg: cfg, now: time.Now, pool: newPool(cfg.First, LastOf(cfg.Network), never...)}
+	return &Server{cfg: cfg, now: time.Now, pool: newPool(cfg.First, LastOf(cfg.Network), cfg.Neighbours, never...)}
 }
 
-// Handle answers a message, the payload of a UDP datagram to ServerPort. to is
-// where the reply goes. It reports false when there is none.
-func (s *Server) Handle(msg []byte) (reply []byte, to netip.AddrPort, ok bool) {
+// Handle answers a message, the payload of a UDP datagram to ServerPort that
+// came from a Port. to is where the reply goes. It reports false when there is
+// none.
+func (s *Server) Handle(msg []byte, from Port) (reply []byte, to netip.AddrPort, ok bool) {
 	r, ok := parse(msg)
 	if !ok {
 		return nil, to, false
 	}
+	r.port = from
 	s.mu.Lock()
 	m := s.answerLocked(r)
 	s.mu.Unlock()
@@ -88,7 +92,7 @@ func (s *Server) answerLocked(r *request) *dhcpv4.DHCPv4 {
 func (s *Server) bootpLocked(r *request) *dhcpv4.DHCPv4 {
 	now := s.now()
 	a, ok := s.pool.choose(r.mac, r.current, now)
-	if !ok || !s.pool.take(a, r.mac, true, now.Add(leaseTime), now) {
+	if !ok || !s.pool.take(r.lease(a, true, now.Add(leaseTime)), now) {
 		return nil
 	}
 	return s.reply(r, dhcpv4.MessageTypeAck, a, leaseTime)
@@ -101,12 +105,12 @@ func (s *Server) discoverLocked(r *request) *dhcpv4.DHCPv4 {
 		return nil // RFC 2131, section 4.3.1: report it to the administrator
 	}
 	// A client that is bound stays so until it takes the offer.
-	l := s.pool.byOwner[r.mac]
-	if l == nil || l.addr != a || !now.Before(l.expires) {
-		if !s.pool.take(a, r.mac, false, now.Add(offerTime), now) {
-			return nil
-		}
+	if l := s.pool.byOwner[r.mac]; l != nil && l.addr == a && now.Before(l.expires) {
+		l.port, l.gone = r.port, time.Time{}
+	} else if !s.pool.take(r.lease(a, false, now.Add(offerTime)), now) {
+		return nil
 	}
+	s.pool.probe(a)
 	return s.reply(r, dhcpv4.MessageTypeOffer, a, leaseTime)
 }
 
@@ -127,7 +131,7 @@ func (s *Server) requestLocked(r *request) *dhcpv4.DHCPv4 {
 	if !a.IsValid() {
 		return nil
 	}
-	if !s.pool.free(a, r.mac, now) || !s.pool.take(a, r.mac, true, now.Add(leaseTime), now) {
+	if !s.pool.free(a, r.mac, now) || !s.pool.take(r.lease(a, true, now.Add(leaseTime)), now) {
 		return s.refuse(r)
 	}
 	return s.reply(r, dhcpv4.MessageTypeAck, a, leaseTime)
@@ -140,7 +144,8 @@ func (s *Server) declineLocked(r *request) {
 	if l == nil || l.addr != r.wanted || r.server.IsValid() && r.server != s.cfg.Gateway {
 		return
 	}
-	s.pool.take(l.addr, mac{}, false, now.Add(declineTime), now)
+	s.pool.left(l.addr, r.mac)
+	s.pool.take(lease{addr: l.addr, expires: now.Add(declineTime)}, now)
 }
 
 // releaseLocked lets others have the client's address. Until one does, the
@@ -148,5 +153,6 @@ func (s *Server) declineLocked(r *request) {
 func (s *Server) releaseLocked(r *request) {
 	if l := s.pool.byOwner[r.mac]; l != nil && l.addr == r.current {
 		l.bound, l.expires = false, s.now()
+		s.pool.left(l.addr, r.mac)
 	}
 }

@@ -56,6 +56,7 @@ type client struct {
 	current string // ciaddr
 	wanted  string // option 50
 	server  string // option 54
+	port    Port
 	change  func(*dhcpv4.DHCPv4)
 }
 
@@ -83,7 +84,7 @@ func (c client) message() *dhcpv4.DHCPv4 {
 // send returns the reply, nil when there is none.
 func (r *rig) send(c client) (*dhcpv4.DHCPv4, netip.AddrPort) {
 	r.t.Helper()
-	b, to, ok := r.Handle(c.message().ToBytes())
+	b, to, ok := r.Handle(c.message().ToBytes(), c.port)
 	if !ok {
 		return nil, to
 	}
@@ -211,7 +212,7 @@ func TestBOOTP(t *testing.T) {
 		"an empty one":   append(client{id: 1}.message().ToBytes()[:bootpSize], make([]byte, 64)...),
 		"no type option": client{id: 1}.message().ToBytes(),
 	} {
-		reply, to, ok := r.Handle(b)
+		reply, to, ok := r.Handle(b, 0)
 		if !ok {
 			t.Fatalf("%s: no reply", name)
 		}
@@ -368,7 +369,7 @@ func TestStrangeMessages(t *testing.T) {
 		"release of air": client{id: 1, kind: release, current: "10.0.2.15"}.message().ToBytes(),
 		"decline of air": client{id: 1, kind: decline, wanted: "10.0.2.15"}.message().ToBytes(),
 	} {
-		if _, _, ok := r.Handle(b); ok {
+		if _, _, ok := r.Handle(b, 0); ok {
 			t.Errorf("%s: answered", name)
 		}
 	}

@@ -42,6 +42,8 @@ type Packet struct {
 	// More tells that there are likely to be more packets right behind this
 	// one. Config.Flush is called when there are none.
 	More bool
+	// Port is where the packet came from; 0 if it was reassembled.
+	Port Port
 }
 
 // Receiver takes packets that netstack shall not see. It reports whether it
@@ -74,6 +76,9 @@ type Config struct {
 	// Flush is called, where Receive is, when there are no more packets for
 	// now behind one that had More set. It may be nil if Receive is.
 	Flush func()
+	// Gone is called on the same goroutine when nothing more comes from a Port
+	// of a Wire. It may be nil.
+	Gone func(Port)
 	// Broadcast is that of the IPv4 network.
 	Broadcast netip.Addr
 	// Worker is what netstack's callbacks leave work to. It may be nil.
@@ -106,6 +111,7 @@ type Endpoint struct {
 	mac4   MAC
 	recv   Receiver
 	flush  func()
+	gone   func(Port)
 	worker *poll.Worker
 	input  Input // nil: netstack goes its own way
 	stats  Stats
@@ -144,6 +150,7 @@ func New(cfg Config) *Endpoint {
 		mac4:   ipv4MAC(cfg.Addrs[0]),
 		recv:   cfg.Receive,
 		flush:  cfg.Flush,
+		gone:   cfg.Gone,
 		worker: cfg.Worker,
 		fd:     -1,
 		// Until a device says otherwise; see SupportedGSO.
@@ -284,5 +291,10 @@ func (e *Endpoint) Close() {
 // Run reads the frames of a Wire until it is gone (ErrGone) or Close (nil).
 func (e *Endpoint) Run() error {
 	r := reader{e: e}
-	return e.wire.Run(r.frame, e.neigh.gone)
+	return e.wire.Run(r.frame, func(p Port) {
+		e.neigh.gone(p)
+		if e.gone != nil {
+			e.gone(p)
+		}
+	})
 }

@@ -185,10 +185,7 @@ func (n *neighbours) lookup(a netip.Addr) (MAC, bool) {
 		e = n.table[a]
 	}
 	if e != nil && e.known {
-		if !e.used {
-			e.used = true
-			n.watchLocked()
-		}
+		n.useLocked(e)
 		return e.mac, true
 	}
 	if n.fallback == (MAC{}) {
@@ -198,6 +195,14 @@ func (n *neighbours) lookup(a netip.Addr) (MAC, bool) {
 		n.wantLocked(a)
 	}
 	return n.fallback, true
+}
+
+// useLocked notes that something is sent to e, which is known.
+func (n *neighbours) useLocked(e *neighbour) {
+	if !e.used {
+		e.used = true
+		n.watchLocked()
+	}
 }
 
 // has tells whether a is known, or being asked for.

@@ -132,7 +132,7 @@ func (r *reader) receiveIPv4(b []byte, from MAC, h *VnetHdr) {
 		e.neigh.learn(src, from, r.port, false)
 	}
 	if !fragment && e.recv != nil {
-		p := Packet{Bytes: b, Proto: proto, HdrLen: hdrLen, More: r.more}
+		p := Packet{Bytes: b, Proto: proto, HdrLen: hdrLen, More: r.more, Port: r.port}
 		if h.GSO == GSOUDP {
 			p.SegSize = int(h.SegSize)
 		}

@@ -68,7 +68,7 @@ func (r *reader) receiveIPv6(b []byte, from MAC, h *VnetHdr) {
 			return
 		}
 	case e.recv != nil:
-		p := Packet{Bytes: b, Proto: c.Proto, HdrLen: c.HdrLen, More: r.more}
+		p := Packet{Bytes: b, Proto: c.Proto, HdrLen: c.HdrLen, More: r.more, Port: r.port}
 		if h.GSO == GSOUDP {
 			p.SegSize = int(h.SegSize)
 		}

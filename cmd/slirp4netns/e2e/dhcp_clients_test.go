@@ -118,11 +118,38 @@ func TestDHCPDhcpcd(t *testing.T) {
 	releasedFirst(t, g)
 }
 
-// An address that somebody has all the same is declined, and another one taken.
-// Here another machine on the guest's bridge has it.
+// An address that another machine on the guest's bridge has is not given away,
+// although that machine has sent nothing before it is asked.
+func TestDHCPSilentMachine(t *testing.T) {
+	t.Parallel()
+	g := dhcpGuest(t)
+	otherMachine(t, g)
+	u := startInGuest(t, g, "busybox", "udhcpc", "-i", "br0", "-f", "-t", "5", "-T", "1", "-A", "1", "-s", leaseScript(t, g))
+	if got, want := u.want("bound ", 1), "bound ip=10.0.2.16 "; !strings.HasPrefix(got, want) {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// When we do not hear it, as here, where it does not hear us, it is declined, and
+// another one taken.
 func TestDHCPDecline(t *testing.T) {
 	t.Parallel()
 	g := dhcpGuest(t)
+	otherMachine(t, g)
+	g.Run(t, commandTimeout, "ip", "netns", "exec", "other", "nft", `
+add table netdev deaf
+add chain netdev deaf in { type filter hook ingress device v1 priority 0; }
+add rule netdev deaf in ether saddr 52:55:0a:00:02:02 drop`)
+	u := startInGuest(t, g, "busybox", "udhcpc", "-i", "br0", "-f", "-t", "5", "-T", "1", "-A", "1", "-a", "-s", leaseScript(t, g))
+	if got, want := u.want("bound ", 1), "bound ip=10.0.2.16 "; !strings.HasPrefix(got, want) {
+		t.Errorf("%s, want %s", got, want)
+	}
+	u.want("udhcpc: offered address is in use (got ARP reply), declining", 1)
+}
+
+// otherMachine puts one with the first address on a bridge with the guest.
+func otherMachine(t *testing.T, g *lab.Guest) {
+	t.Helper()
 	g.Run(t, commandTimeout, "sh", "-ec", `
 mount -t tmpfs netns /run/netns
 ip netns add other
@@ -134,11 +161,6 @@ ip link set br0 up
 ip link set v0 up
 ip -n other addr add 10.0.2.15/24 dev v1
 ip -n other link set v1 up`)
-	u := startInGuest(t, g, "busybox", "udhcpc", "-i", "br0", "-f", "-t", "5", "-T", "1", "-A", "1", "-a", "-s", leaseScript(t, g))
-	if got, want := u.want("bound ", 1), "bound ip=10.0.2.16 "; !strings.HasPrefix(got, want) {
-		t.Errorf("%s, want %s", got, want)
-	}
-	u.want("udhcpc: offered address is in use (got ARP reply), declining", 1)
 }
 
 // Who has an address already is told the rest.

@@ -151,25 +151,52 @@ func (s *station) segment(to netip.Addr, port uint16, flags header.TCPFlags, seq
 	return s.ethernet(gatewayMAC, protoIPv4, ipv4(header.TCPProtocolNumber, s.addr, to, b))
 }
 
-// discover gets an offer by DHCP.
-func (s *station) discover() netip.Addr {
+// dhcp sends a message of a DHCP client, and returns the answer; nil: there was
+// none in time.
+func (s *station) dhcp(within time.Duration, kind dhcpv4.MessageType, options ...dhcpv4.Option) *dhcpv4.DHCPv4 {
 	s.t.Helper()
 	d, err := dhcpv4.NewDiscovery(s.mac[:])
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	d.UpdateOption(dhcpv4.OptMessageType(kind))
+	for _, o := range options {
+		d.UpdateOption(o)
+	}
 	s.send(s.ethernet(everybody, protoIPv4, ipv4(header.UDPProtocolNumber, netip.IPv4Unspecified(),
 		netip.AddrFrom4([4]byte{255, 255, 255, 255}), udp(68, 67, d.ToBytes()))))
-	var offer *dhcpv4.DHCPv4
-	s.want("DHCPOFFER", func(f []byte) bool {
+	var answer *dhcpv4.DHCPv4
+	if s.await(within, func(f []byte) bool {
 		if len(f) < 42 || f[23] != 17 || binary.BigEndian.Uint16(f[36:]) != 68 {
 			return false
 		}
-		offer, err = dhcpv4.FromBytes(f[42:])
-		return err == nil && offer.TransactionID == d.TransactionID && offer.MessageType() == dhcpv4.MessageTypeOffer
-	})
+		answer, err = dhcpv4.FromBytes(f[42:])
+		return err == nil && answer.TransactionID == d.TransactionID
+	}) == nil {
+		return nil
+	}
+	return answer
+}
+
+// discover gets an offer by DHCP.
+func (s *station) discover() netip.Addr {
+	s.t.Helper()
+	offer := s.dhcp(commandTimeout, dhcpv4.MessageTypeDiscover)
+	if offer == nil || offer.MessageType() != dhcpv4.MessageTypeOffer {
+		s.t.Fatalf("%v: no DHCPOFFER but %v", s.addr, offer)
+	}
 	a, _ := netip.AddrFromSlice(offer.YourIPAddr.To4())
 	return a
+}
+
+// request asks for an address by DHCP, and tells whether it was granted.
+func (s *station) request(a netip.Addr) bool {
+	s.t.Helper()
+	answer := s.dhcp(commandTimeout, dhcpv4.MessageTypeRequest, dhcpv4.OptRequestedIPAddress(a.AsSlice()))
+	if answer == nil {
+		s.t.Fatalf("%v: no answer to its request for %v", s.addr, a)
+	}
+	return answer.MessageType() == dhcpv4.MessageTypeAck
 }
 
 // echo is an echo request with size bytes of payload.
