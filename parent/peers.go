@@ -46,7 +46,8 @@ func (p *process) newSwitch() (tapDevice, error) {
 
 // awaitPeer waits until the first peer has come, or something has ended.
 //
-// slirp4netns: only then is it ready, and these are the C program's words.
+// slirp4netns: only then is it ready, and these are the C program's words. Its
+// numbers are those of two processes; ours is that of the listening socket.
 func (p *process) awaitPeer(ctx context.Context) error {
 	if p.sw == nil {
 		return nil
@@ -64,5 +65,9 @@ func (p *process) awaitPeer(ctx context.Context) error {
 	if err := p.plane.Wait(until); err != nil {
 		return err
 	}
-	return context.Cause(ctx)
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "sent \"tapfd\"=%[1]d (not really TAP) for %[2]s\nreceived tapfd=%[1]d\n", p.peers, p.cfg.Target.Path)
+	return nil
 }

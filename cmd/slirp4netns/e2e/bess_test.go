@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -137,6 +138,8 @@ func TestBESSReady(t *testing.T) {
 	}
 }
 
+var descriptorNumber = regexp.MustCompile(`tapfd("?)=[0-9]+`)
+
 func testBESSReady(t *testing.T, args []string, peer bool) {
 	path := filepath.Join(lab.TempDir(t, user), "bess.sock")
 	ready, readyW, err := os.Pipe()
@@ -174,6 +177,10 @@ func testBESSReady(t *testing.T, args []string, peer bool) {
 		if b, err := io.ReadAll(ready); err != nil || string(b) != "1" {
 			t.Errorf("ready-fd with a peer: %q, %v", b, err)
 		}
+		want += fmt.Sprintf("sent \"tapfd\"=N (not really TAP) for %s\nreceived tapfd=N\n", path)
+		await(t, want, func() bool {
+			return strings.HasSuffix(descriptorNumber.ReplaceAllString(log.String(), "tapfd$1=N"), want)
+		})
 		newStation(t, file, "10.0.2.100").handshake("10.0.2.2", lab.HostHTTPPort)
 	}
 	exit.Close()
