@@ -77,8 +77,13 @@ func TestPodmanRestart(t *testing.T) {
 	s.checkNothingLeft(s.slirp, s.port)
 }
 
-// TestPodmanKill is a container of which something is killed.
+// TestPodmanKill is a container that is killed, or of which something is.
 func TestPodmanKill(t *testing.T) {
+	t.Run("by Podman", func(t *testing.T) {
+		s := newServing(t)
+		s.do("kill", s.name)
+		s.checkNothingLeft(s.slirp, s.port)
+	})
 	for _, which := range []string{firstProcess, monitor} {
 		t.Run(which, func(t *testing.T) {
 			s := newServing(t)
