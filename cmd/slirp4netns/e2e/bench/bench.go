@@ -12,7 +12,7 @@ import (
 
 // bench is what the measurements share.
 type bench struct {
-	p *lab.Program
+	p *trial
 	o options
 }
 
@@ -23,6 +23,7 @@ const (
 	echoPort    = 5301 // UDP: so it is here
 	sourcePort  = 5302 // TCP: sends for ever
 	holdPort    = 5303 // TCP: as bytePort, in a process of its own
+	gapPort     = 5304 // TCP: what is sent there is looked at
 	webPort     = 5380
 	forwardPort = 5400 // of the host, to iperfPort or echoPort of the guest
 )
@@ -52,7 +53,7 @@ func (b *bench) startServers() {
 
 // startIperf starts a server in a place until the end of p, and waits until it
 // can be reached at addr from a namespace.
-func (b *bench) startIperf(p *lab.Program, at *place, from *lab.Namespace, addr string) {
+func (b *bench) startIperf(p lab.T, at *place, from *lab.Namespace, addr string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	server := at.command(ctx, "iperf3", "-s", "-p", strconv.Itoa(iperfPort))
 	if err := server.Start(); err != nil {

@@ -13,15 +13,15 @@ import (
 )
 
 // switched runs fn with a slirp4netns --target-type=bess and its first peer.
-func (b *bench) switched(s *subject, mtu int, fn func(p *lab.Program, running *lab.BESS, first *os.File)) {
-	p := lab.NewProgram("bench")
+func (b *bench) switched(s *subject, mtu int, fn func(p lab.T, running *lab.BESS, first *os.File)) {
+	p := b.p.part()
+	defer p.Close()
 	running, first := lab.StartBESS(p, lab.SlirpOptions{Binary: s.binary, UID: lab.OrdinaryUID, Args: []string{fmt.Sprintf("--mtu=%d", mtu)}})
 	fn(p, running, first)
-	b.end(p, s)
 }
 
 // bridged is a guest behind a peer of the switch.
-func bridged(p *lab.Program, peer *os.File, mtu int, addr string) *lab.Guest {
+func bridged(p lab.T, peer *os.File, mtu int, addr string) *lab.Guest {
 	g := lab.NewGuest(p, lab.GuestOptions{})
 	g.Bridge(p, peer, mtu, netip.MustParsePrefix(addr))
 	return g
@@ -29,10 +29,10 @@ func bridged(p *lab.Program, peer *os.File, mtu int, addr string) *lab.Guest {
 
 // bess is the throughput of one TCP connection of a guest that is bridged to
 // the socket. The bridge's two threads are part of what is measured.
-func bess(mtu int, in bool) func(*bench, *subject) [][]float64 {
+func bess(mtu int, in bool) method {
 	return func(b *bench, s *subject) [][]float64 {
 		var rate float64
-		b.switched(s, mtu, func(p *lab.Program, _ *lab.BESS, first *os.File) {
+		b.switched(s, mtu, func(p lab.T, _ *lab.BESS, first *os.File) {
 			g := bridged(p, first, mtu, "10.0.2.100/24")
 			rate = b.transfer(&place{ns: &g.Namespace, guest: g, gateway: "10.0.2.2"}, direction(in), 1).gigabits()
 		})
@@ -51,10 +51,10 @@ func direction(in bool) string {
 // betweenPeers is that of a connection between two such guests.
 func betweenPeers(b *bench, s *subject) [][]float64 {
 	var rate float64
-	b.switched(s, latencyMTU, func(p *lab.Program, running *lab.BESS, first *os.File) {
+	b.switched(s, latencyMTU, func(p lab.T, running *lab.BESS, first *os.File) {
 		one := bridged(p, first, latencyMTU, "10.0.2.100/24")
 		two := bridged(p, running.Peer(p), latencyMTU, "10.0.2.101/24")
-		server := lab.NewProgram("bench")
+		server := b.p.part()
 		defer server.Close()
 		b.startIperf(server, &place{ns: &two.Namespace, guest: two}, &one.Namespace, "10.0.2.101")
 		rate = b.transfer(&place{ns: &one.Namespace, guest: one, gateway: "10.0.2.101"}, "out", 1).gigabits()
@@ -76,25 +76,32 @@ busybox poweroff -f
 
 // uml is the throughput of one TCP connection of a User Mode Linux. The C
 // program serves its first peer only, so the machine has to be that.
-func uml(in bool) func(*bench, *subject) [][]float64 {
+func uml(in bool) method {
 	return func(b *bench, s *subject) [][]float64 {
-		p := lab.NewProgram("bench")
+		p := b.p.part()
+		defer p.Close()
 		path := filepath.Join(lab.TempDir(p, lab.OrdinaryUID), "bess.sock")
 		report := make(chan string, 1)
 		args := b.iperfArgs("10.0.2.2", iperfPort)
 		if in {
 			args = append(args, "-R")
 		}
-		go func() { report <- b.bootUML(p, path, strings.Join(args, " ")) }()
+		go func() {
+			defer close(report) // where it fails, there is none
+			report <- b.bootUML(p, path, strings.Join(args, " "))
+		}()
 		lab.StartSlirp(p, lab.SlirpOptions{Binary: s.binary, UID: lab.OrdinaryUID, Args: []string{"--target-type=bess", path}})
-		rate := b.parse(<-report).gigabits()
-		b.end(p, s)
+		r, err := readReport([]byte(<-report))
+		if err != nil {
+			b.p.Fatalf("iperf3: %v", err)
+		}
+		rate := r.gigabits()
 		return [][]float64{{rate}}
 	}
 }
 
 // bootUML runs one to its end, with iperf3 in it, and returns the report.
-func (b *bench) bootUML(p *lab.Program, socket, args string) string {
+func (b *bench) bootUML(p lab.T, socket, args string) string {
 	dir := lab.TempDir(p, lab.OrdinaryUID)
 	init := filepath.Join(dir, "init")
 	if err := os.WriteFile(init, fmt.Appendf(nil, umlInit, args), 0o755); err != nil {

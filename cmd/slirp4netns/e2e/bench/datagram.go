@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
 	"net"
 	"strconv"
 
@@ -11,19 +13,42 @@ import (
 
 // datagramExchange is how many datagrams of 64 bytes come back in a second,
 // with so many sockets that each have one under way.
-func datagramExchange(sockets int) func(*bench, *subject) [][]float64 {
+func datagramExchange(sockets int) method {
 	return func(b *bench, s *subject) [][]float64 {
 		var e exchanges
 		b.inside(s, func(at *place) (err error) {
-			e, err = datagrams(at.gateway, echoPort, sockets, make([]byte, 64), b)
+			e, err = datagrams(at.gateway, echoPort, sockets, lossyEcho, b)
 			return err
 		})
 		return [][]float64{{e.rate}}
 	}
 }
 
+// echoOf asks for the same bytes back: of datagrams the number is in them, so
+// that a late answer is not taken for another one's.
+func echoOf(size int) asking {
+	request := func(n uint16) []byte {
+		b := make([]byte, size)
+		b[0] = byte(n)
+		return b
+	}
+	return asking{request: request, check: func(n uint16, answer []byte) error {
+		if want := request(n); !bytes.Equal(answer, want) {
+			return fmt.Errorf("%d bytes %x came back for %d bytes %x", len(answer), answer[:1], size, want[:1])
+		}
+		return nil
+	}}
+}
+
+// lossyEcho is that for datagrams of 64 bytes.
+var lossyEcho = func() asking {
+	ask := echoOf(64)
+	ask.mayBeLost = true
+	return ask
+}()
+
 // datagrams exchanges some from the calling thread's namespace.
-func datagrams(server string, port, sockets int, request []byte, b *bench) (exchanges, error) {
+func datagrams(server string, port, sockets int, ask asking, b *bench) (exchanges, error) {
 	to := &unix.SockaddrInet4{Port: port}
 	copy(to.Addr[:], net.ParseIP(server).To4())
 	fds := make([]int, sockets)
@@ -38,17 +63,17 @@ func datagrams(server string, port, sockets int, request []byte, b *bench) (exch
 		}
 		fds[i] = fd
 	}
-	return pingPong(fds, request, b.rate())
+	return pingPong(fds, ask, b.rate())
 }
 
 // forwardedEcho is the same from the host to a server in the guest.
 func forwardedEcho(b *bench, s *subject) [][]float64 {
 	var e exchanges
 	b.connected(s, setup{mtu: latencyMTU, forward: true}, func(at *place) {
-		err := serveDatagrams(at.ns, "10.0.2.100", echoPort, same)
+		err := serveDatagrams(at.ns, "0.0.0.0", echoPort, same)
 		if err == nil {
 			err = lab.Host.Do(func() (err error) {
-				e, err = datagrams("127.0.0.1", forwardPort, parallel, make([]byte, 64), b)
+				e, err = datagrams("127.0.0.1", forwardPort, parallel, lossyEcho, b)
 				return err
 			})
 		}
@@ -61,7 +86,7 @@ func forwardedEcho(b *bench, s *subject) [][]float64 {
 
 // oneWay is how many datagrams of one iperf3 that sends as fast as it can
 // arrive in a second.
-func oneWay(size int, in bool) func(*bench, *subject) [][]float64 {
+func oneWay(size int, in bool) method {
 	return func(b *bench, s *subject) [][]float64 {
 		var rate float64
 		b.connected(s, setup{mtu: latencyMTU}, func(at *place) {

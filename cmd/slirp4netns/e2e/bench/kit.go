@@ -25,7 +25,8 @@ const kitDir = "bin/lab/rootlesskit"
 // gateway is where the guest finds the host's 127.0.0.1.
 func kit(network, ports, gateway string) func(b *bench, s *subject, o setup, fn func(*place)) {
 	return func(b *bench, s *subject, o setup, fn func(*place)) {
-		p := lab.NewProgram("bench")
+		p := b.p.part()
+		defer p.Close()
 		dir := lab.TempDir(p, lab.OrdinaryUID)
 		program := filepath.Join(dir, "rootlesskit")
 		content, err := os.ReadFile(filepath.Join(kitDir, "rootlesskit"))
@@ -38,7 +39,8 @@ func kit(network, ports, gateway string) func(b *bench, s *subject, o setup, fn 
 		args := []string{"--state-dir=" + dir + "/state", "--net=" + network, "--port-driver=" + ports,
 			"--mtu=" + strconv.Itoa(o.mtu), "--copy-up=/etc", "--copy-up=/run", "--source-ip-transparent=false"}
 		if o.forward {
-			args = append(args, fmt.Sprintf("--publish=127.0.0.1:%d:%d/tcp", forwardPort, iperfPort))
+			args = append(args, fmt.Sprintf("--publish=127.0.0.1:%d:%d/tcp", forwardPort, iperfPort),
+				fmt.Sprintf("--publish=127.0.0.1:%d:%d/udp", forwardPort, echoPort))
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		cmd := lab.Command(ctx, lab.OrdinaryUID, program, append(args, "sh", "-c", "echo ready && exec cat")...)
@@ -68,8 +70,8 @@ func kit(network, ports, gateway string) func(b *bench, s *subject, o setup, fn 
 			b.p.Fatalf("rootlesskit: %v\n%s", err, said.String())
 		}
 		g := lab.GuestOf(pid, "")
-		fn(&place{ns: &g.Namespace, guest: g, gateway: gateway})
-		b.end(p, s)
+		pids := []int{cmd.Process.Pid, pid}
+		fn(&place{ns: &g.Namespace, guest: g, gateway: gateway, pids: pids})
 	}
 }
 

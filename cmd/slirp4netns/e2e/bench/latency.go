@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,7 +63,7 @@ func requestResponses(b *bench, s *subject) [][]float64 {
 			}
 			defer unix.Close(fds[i])
 		}
-		e, err = pingPong(fds, []byte{1}, b.rate())
+		e, err = pingPong(fds, echoOf(1), b.rate())
 		return err
 	})
 	return [][]float64{{e.rate}, {e.p50}, {e.p99}}
@@ -70,7 +71,7 @@ func requestResponses(b *bench, s *subject) [][]float64 {
 
 // connectClose is how often in a second workers connect, send a byte, get
 // one and close. A single failure fails the benchmark.
-func connectClose(workers int) func(*bench, *subject) [][]float64 {
+func connectClose(workers int) method {
 	return func(b *bench, s *subject) [][]float64 {
 		var done atomic.Int64
 		b.inside(s, func(at *place) error {
@@ -125,13 +126,28 @@ func (at *place) visit() error {
 	return exchange(fd)
 }
 
+// patienceTimeval is after how long a client gives up, in connect(2), read(2)
+// and write(2): a program that stands still is to fail, not to wait for ever.
+var patienceTimeval = unix.Timeval{Sec: 10}
+
 // dial connects to a server of the host, on a thread that is here.
-func (at *place) dial(port int) (int, error) {
+func (at *place) dial(port int) (int, error) { return dialTo(at.gateway, port) }
+
+// dialTo connects to an address, on the calling thread.
+func dialTo(server string, port int) (int, error) {
 	fd, err := tcpSocket()
 	if err != nil {
 		return -1, err
 	}
-	if err := unix.Connect(fd, &unix.SockaddrInet4{Port: port, Addr: at.gateway4()}); err != nil {
+	for _, option := range []int{unix.SO_RCVTIMEO, unix.SO_SNDTIMEO} {
+		if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, option, &patienceTimeval); err != nil {
+			unix.Close(fd)
+			return -1, err
+		}
+	}
+	to := &unix.SockaddrInet4{Port: port}
+	copy(to.Addr[:], net.ParseIP(server).To4())
+	if err := unix.Connect(fd, to); err != nil {
 		unix.Close(fd)
 		return -1, err
 	}

@@ -53,6 +53,13 @@ func thisMachine() machine {
 	return m
 }
 
+// commit is the commit of this program, as it says itself.
+func (m machine) commit() string {
+	_, commit, _ := strings.Cut(m.Ours, "commit: ")
+	commit, _, _ = strings.Cut(commit, ",")
+	return strings.TrimSpace(commit)
+}
+
 // field is the value of the first "name SEPARATOR value" line of a file.
 func field(file, name, separator string) string {
 	content, err := os.ReadFile(file)

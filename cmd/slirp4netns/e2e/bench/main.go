@@ -4,9 +4,11 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"regexp"
 	"runtime"
 	"time"
 
@@ -17,9 +19,11 @@ import (
 type options struct {
 	rounds  int
 	seconds int
+	long    time.Duration
 	docs    string
 	readme  string
-	only    string
+	only    *regexp.Regexp
+	print   bool
 	guard   bool
 	limit   time.Duration
 }
@@ -36,66 +40,59 @@ func main() {
 	runtime.GOMAXPROCS(threads)
 	var o options
 	flag.IntVar(&o.rounds, "rounds", 5, "how often each row is measured with each program; at least 3 for a median")
-	flag.IntVar(&o.seconds, "seconds", 3, "length of one measurement of a rate")
+	flag.IntVar(&o.seconds, "seconds", 1, "length of one measurement of a rate")
+	flag.DurationVar(&o.long, "long", 30*time.Second, "how long is watched what does nothing, and how long a gap is looked for")
 	flag.StringVar(&o.docs, "out", "docs", "directory for benchmarks.md, benchmarks.json and benchmarks.svg")
 	flag.StringVar(&o.readme, "readme", "README.md", "file whose table is replaced")
-	flag.StringVar(&o.only, "only", "", "measure the rows whose name matches this regular expression, and write no files")
-	flag.BoolVar(&o.guard, "guard", false, "measure some rows against the C program only, write no files, and fail if one is far behind what it was")
+	only := flag.String("only", "", "measure the rows whose name matches this regular expression, and replace them in the files")
+	flag.BoolVar(&o.print, "print", false, "write no files")
+	flag.BoolVar(&o.guard, "guard", false, "measure what guard.go lists against the C program only, write no files, and fail if a row is far behind what it was")
 	flag.DurationVar(&o.limit, "limit", 0, "begin no further round after so long; 0: there is no limit")
 	flag.Parse()
-	p := lab.NewProgram("bench")
-	if o.rounds < 1 || o.seconds < 1 || flag.NArg() > 0 {
-		p.Fatalf("want at least one round of at least one second, and no arguments")
+	var err error
+	if o.only, err = regexp.Compile(*only); err == nil && (o.rounds < 1 || o.seconds < 1 || o.long < time.Second || flag.NArg() > 0) {
+		err = errors.New("want at least one round of at least one second, and no arguments")
 	}
-	r := measure(p, o)
-	p.Close()
-	fmt.Print(r.table(r.Rows))
-	if o.guard {
-		if r.check(p); p.Failed() {
-			os.Exit(1)
-		}
-		return
+	if err == nil {
+		err = run(o, *only != "")
 	}
-	if o.only != "" {
-		return
-	}
-	if err := r.write(o); err != nil {
-		p.Fatalf("%v", err)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
+		os.Exit(1)
 	}
 }
 
-// measure takes every measurement of every program, round by round, so that
-// whatever else the machine does meets all. Odd rounds run the programs the
-// other way round.
-func measure(p *lab.Program, o options) *result {
-	lab.RequireBinary(p)
-	b := &bench{p: p, o: o}
-	b.startServers()
-	r := newResult(o)
-	begin := time.Now()
-	for round := range o.rounds {
-		if o.limit != 0 && time.Since(begin) > o.limit {
-			r.Rounds = round
-			break
-		}
-		for _, m := range selectMeasurements(p, o) {
-			if m.once && round > 0 {
-				continue
-			}
-			for i := range m.subjects {
-				if round%2 == 1 {
-					i = len(m.subjects) - 1 - i
-				}
-				s := m.subjects[i]
-				start := time.Now()
-				samples := m.run(b, s)
-				for i, row := range m.rows {
-					r.add(row, s, samples[i])
-					fmt.Fprintf(os.Stderr, "round %d/%d: %-50s %-8s %s %s (%.1f s)\n", round+1, o.rounds, row.name,
-						s.name, summarize(samples[i]).short(), row.unit, time.Since(start).Seconds())
-				}
-			}
+// run measures, and tells of it. What failed with this program is an error, in
+// the end: the rest is written all the same. The guard takes no failure.
+func run(o options, partial bool) error {
+	var before *result
+	if partial && !o.print && !o.guard {
+		var err error
+		if before, err = readResult(o); err != nil {
+			return err
 		}
 	}
-	return r
+	r := newResult(o)
+	if before != nil {
+		if err := before.sameSetting(r); err != nil {
+			return err
+		}
+	}
+	if err := attempt(func(p *trial) { r.all(p, o) }); err != nil {
+		return err
+	}
+	fmt.Print(r.table(r.Rows), "\n", r.failureList())
+	if o.guard {
+		return r.checkGuard()
+	}
+	failed := r.failed(ours)
+	if before != nil {
+		r = before.merge(r)
+	}
+	if !o.print {
+		if err := r.write(o); err != nil {
+			return err
+		}
+	}
+	return failed
 }

@@ -46,16 +46,18 @@ func (b *bench) switches(pid int) (n float64) {
 	return n
 }
 
-// cpu is what a process has used so far, in seconds.
-func (b *bench) cpu(pid int) float64 {
-	fields := procStat(pid)
-	if len(fields) < 15 {
-		b.p.Fatalf("/proc/%d/stat: %q", pid, fields)
-	}
+// cpu is what processes have used so far, in seconds.
+func (b *bench) cpu(pids []int) float64 {
 	var ticks float64
-	for _, f := range fields[11:13] { // utime and stime, proc_pid_stat(5)
-		n, _ := strconv.ParseFloat(f, 64)
-		ticks += n
+	for _, pid := range pids {
+		fields := procStat(pid)
+		if len(fields) < 15 {
+			b.p.Fatalf("/proc/%d/stat: %q", pid, fields)
+		}
+		for _, f := range fields[11:13] { // utime and stime, proc_pid_stat(5)
+			n, _ := strconv.ParseFloat(f, 64)
+			ticks += n
+		}
 	}
 	return ticks / clockTicks
 }

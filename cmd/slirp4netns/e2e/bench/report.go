@@ -51,60 +51,58 @@ func (r *result) updateReadme(file string) error {
 
 // page is docs/benchmarks.md.
 func (r *result) page() string {
-	m := r.Machine
 	var b strings.Builder
-	fmt.Fprintf(&b, `# Benchmarks
-
-Written by `+"`make bench`"+` on %s; the samples are in [benchmarks.json](benchmarks.json).
-All were measured in one run, in turns, %d rounds, as an ordinary user in the
-lab of the tests: nothing leaves the machine. Its processors are shared by the
-program that is measured and both ends of what it carries.
-
-![the figures as a plot](benchmarks.svg)
-
-`, r.Date, r.Rounds)
+	b.WriteString(r.introduction())
 	b.WriteString(r.table(r.Rows))
-	b.WriteString("\n## What is wanted, and what is reached\n\nOf the medians. Why a row is missed, and what was tried, stands in\n[ARCHITECTURE.md](ARCHITECTURE.md), \"Where it is behind\".\n\n")
+	b.WriteString("\n## What is aimed at, and what is reached\n\nOf the medians above. Why a row is missed, and what was tried, stands in\n[ARCHITECTURE.md](ARCHITECTURE.md), \"Where it is behind\".\n\n")
 	b.WriteString(r.targetTable())
-	b.WriteString("\n## How it is measured\n")
-	fmt.Fprintf(&b, `
-- TCP out, in, forwarded: iperf3 for %d s after one second of warm-up, between
-  the guest and the host's 127.0.0.1; what the receiver saw. "Out" is from the
-  guest to the host by 10.0.2.2, "in" back, "forwarded" from the host to a port
-  that is forwarded into the guest. What pasta forwards from loopback it hands
-  to the namespace without its stack and the TAP ("splice").
-- Processor time: of the data plane's process alone, for 10^9 bytes.
-- RootlessKit's builtin port driver and gvisor-tap-vsock (network and ports):
-  those of RootlessKit %s.
-- Loopback alone: the same client and server without a guest; its MTU is 65536.
-- 50 %% and 99 %%: so many of the times are shorter.
-- Request and response: %d on one connection, threads that block in system
-  calls. 16 connections or clients: one thread with epoll(7) at either end, a
-  request under way on each. Connect: in a loop, in one thread or 16; a single
-  failure ends the benchmark.
-- UDP received: one iperf3 -u that sends as fast as it can.
-- DNS: a resolver on the host's loopback that answers every query alike, on one
-  thread. HTTP: wrk against nginx with one worker.
-- From exec to ready: time until the program has written to its ready-fd, at
-  least %d starts, each in a new namespace. "With slirp-child": as make install
-  builds it, the child is that smaller program.
-- Idle: 30 s. The rows of memory, idle and gap are measured once.
-- A reader that sleeps: %d connections whose guests read nothing.
-- BESS: a guest whose TAP is bridged to the socket, by two goroutines of the
-  benchmark; between two machines: two such guests, and the switch. User Mode
-  Linux: iperf3 inside it. The C program serves one machine at a time.
+	b.WriteString("\n## How it is measured\n\n")
+	b.WriteString(r.notes())
+	b.WriteString("\n")
+	b.WriteString(r.machineTable())
+	return b.String()
+}
 
-| | |
-|---|---|
-| processor | %s, %d cores |
-| memory | %s |
-| kernel | %s |
-| system | %s |
-| this program | %s, built with %s |
-| C program | %s |
-| iperf3 | %s |
-| pasta | %s |
-| wrk, nginx | %s, %s |
-`, r.Seconds, m.Kit, requests, starts, sleepers, m.CPU, m.Cores, m.Memory, m.Kernel, m.System, m.Ours, m.Go, m.C, m.Iperf3, m.Pasta, m.Wrk, m.Nginx)
+// introduction says when all was measured, and what failed.
+func (r *result) introduction() string {
+	var b strings.Builder
+	b.WriteString("# Benchmarks\n\nWritten by `make bench`; the samples are in [benchmarks.json](benchmarks.json). The\n" +
+		"programs were measured in turns, as an ordinary user in the lab of the tests:\n" +
+		"nothing leaves the machine. Its processors are shared by the program that is\n" +
+		"measured and both ends of what it carries.\n\n")
+	b.WriteString(r.runTable())
+	b.WriteString("\n![the figures as a plot](benchmarks.svg)\n\n")
+	if failed := r.failureList(); failed != "" {
+		b.WriteString("These failed, so that there is no figure:\n\n" + failed + "\n")
+	}
+	return b.String()
+}
+
+// runTable tells when the rows were measured, with which commit. The names of
+// rows that have several are those of all runs but the one with the most.
+func (r *result) runTable() string {
+	var b strings.Builder
+	b.WriteString("| date | commit | | rows |\n|---|---|---|---|\n")
+	runs := r.runs()
+	most := 0
+	for i := range runs {
+		if len(runs[i].rows) > len(runs[most].rows) {
+			most = i
+		}
+	}
+	for i, run := range runs {
+		rows := "all"
+		switch {
+		case i == most && len(runs) > 1:
+			rows = "all others"
+		case i != most:
+			var names []string
+			for _, e := range run.rows {
+				names = append(names, e.Name)
+			}
+			rows = strings.Join(names, "; ")
+		}
+		fmt.Fprintf(&b, "| %s | %s | %d rounds of %d s | %s |\n", run.date, run.commit, run.rounds, run.seconds, rows)
+	}
 	return b.String()
 }

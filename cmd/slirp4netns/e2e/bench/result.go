@@ -1,21 +1,18 @@
 package main
 
 import (
-	"fmt"
-	"math"
 	"slices"
-	"strings"
 	"time"
-
-	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
 )
 
-// result is docs/benchmarks.json.
+// result is docs/benchmarks.json. What its head says is true of the rows that
+// say nothing else.
 type result struct {
 	Date    string   `json:"date"`
 	Machine machine  `json:"machine"`
 	Rounds  int      `json:"rounds"`
 	Seconds int      `json:"seconds"`
+	Long    float64  `json:"long_seconds"`
 	Rows    []*entry `json:"rows"`
 }
 
@@ -25,21 +22,16 @@ type entry struct {
 	Unit           string              `json:"unit"`
 	HigherIsBetter bool                `json:"higher_is_better"`
 	Subjects       map[string]*summary `json:"subjects"` // by their names
+	// Failed says, by their names, why others have no figure here.
+	Failed map[string]string `json:"failed,omitempty"`
 	// Factor says how many times better ours is than the C program, by the
 	// medians. 0: there is nothing to compare with.
 	Factor float64 `json:"factor"`
-
-	headline bool
-	floor    float64
-}
-
-// check fails where a row is below its floor.
-func (r *result) check(p *lab.Program) {
-	for _, e := range r.Rows {
-		if e.Factor < e.floor {
-			p.Errorf("%s: %s than the C program, want a factor of %s at least", e.Name, verdict(e.Factor), number(e.floor))
-		}
-	}
+	// When it was measured, and which commit of this program.
+	Date    string `json:"date"`
+	Commit  string `json:"commit"`
+	Rounds  int    `json:"rounds"`
+	Seconds int    `json:"seconds"`
 }
 
 // summary is what is known of one subject in one row.
@@ -57,7 +49,33 @@ func newResult(o options) *result {
 		Machine: thisMachine(),
 		Rounds:  o.rounds,
 		Seconds: o.seconds,
+		Long:    o.long.Seconds(),
 	}
+}
+
+// entry is that of a row, which is there from then on.
+func (r *result) entry(row row) *entry {
+	e := r.find(row.name, row.unit)
+	if e == nil {
+		e = &entry{Name: row.name, Unit: row.unit, HigherIsBetter: row.higherIsBetter,
+			Subjects: make(map[string]*summary), Failed: make(map[string]string),
+			Date: r.Date, Commit: r.Machine.commit(), Rounds: r.Rounds, Seconds: r.Seconds}
+		r.Rows = append(r.Rows, e)
+	}
+	return e
+}
+
+// setRounds says how many rounds there were after all.
+func (r *result) setRounds(n int) {
+	r.Rounds = n
+	for _, e := range r.Rows {
+		e.Rounds = n
+	}
+}
+
+// gives tells whether a measurement has that row.
+func (m measurement) gives(name, unit string) bool {
+	return slices.ContainsFunc(m.rows, func(r row) bool { return r.name == name && r.unit == unit })
 }
 
 // add adds samples of a subject to a row.
@@ -65,14 +83,14 @@ func (r *result) add(row row, who *subject, samples []float64) {
 	if len(samples) == 0 {
 		return // it has no such figure
 	}
-	i := slices.IndexFunc(r.Rows, func(e *entry) bool { return e.Name == row.name && e.Unit == row.unit })
-	if i < 0 {
-		i = len(r.Rows)
-		r.Rows = append(r.Rows, &entry{Name: row.name, Unit: row.unit, HigherIsBetter: row.higherIsBetter,
-			Subjects: make(map[string]*summary), headline: row.headline, floor: row.floor})
-	}
-	e := r.Rows[i]
+	e := r.entry(row)
 	e.Subjects[who.name] = summarize(append(e.of(who).Samples, samples...))
+	e.compare()
+}
+
+// compare computes the factor.
+func (e *entry) compare() {
+	e.Factor = 0
 	if a, b := e.of(ours).Median, e.of(theirs).Median; a > 0 && b > 0 {
 		e.Factor = a / b
 		if !e.HigherIsBetter {
@@ -89,11 +107,22 @@ func (e *entry) of(who *subject) summary {
 	return summary{}
 }
 
+// find is the row of that name and unit, nil if it was not measured.
+func (r *result) find(name, unit string) *entry {
+	i := slices.IndexFunc(r.Rows, func(e *entry) bool { return e.Name == name && e.Unit == unit })
+	if i < 0 {
+		return nil
+	}
+	return r.Rows[i]
+}
+
 // headlines are the rows that the README shows.
 func (r *result) headlines() (rows []*entry) {
-	for _, e := range r.Rows {
-		if e.headline {
-			rows = append(rows, e)
+	for _, m := range measurements() {
+		for _, row := range m.rows {
+			if e := r.find(row.name, row.unit); e != nil && row.headline {
+				rows = append(rows, e)
+			}
 		}
 	}
 	return rows
@@ -120,60 +149,4 @@ func (s *summary) short() string {
 		return "–"
 	}
 	return number(s.Median)
-}
-
-// table is rows in Markdown.
-func (r *result) table(rows []*entry) string {
-	var b strings.Builder
-	b.WriteString("| median (lowest–highest) |")
-	for _, s := range subjects {
-		fmt.Fprintf(&b, " %s |", s.title)
-	}
-	b.WriteString(" ours against C |\n|---|")
-	b.WriteString(strings.Repeat("---|", len(subjects)+1) + "\n")
-	for _, e := range rows {
-		fmt.Fprintf(&b, "| %s, %s |", e.Name, e.Unit)
-		for _, s := range subjects {
-			better := s == ours && e.Factor > 1 || s == theirs && e.Factor != 0 && e.Factor < 1
-			fmt.Fprintf(&b, " %s |", e.of(s).cell(better))
-		}
-		fmt.Fprintf(&b, " %s |\n", verdict(e.Factor))
-	}
-	return b.String()
-}
-
-// number has three significant digits at most.
-func number(v float64) string {
-	switch {
-	case math.Abs(v) >= 10000:
-		return fmt.Sprintf("%.0fk", v/1000)
-	case math.Abs(v) >= 100:
-		return fmt.Sprintf("%.0f", v)
-	case math.Abs(v) >= 10:
-		return fmt.Sprintf("%.1f", v)
-	}
-	return fmt.Sprintf("%.2f", v)
-}
-
-// cell is the summary in a table, bold for the better one.
-func (s summary) cell(better bool) string {
-	if len(s.Samples) == 0 {
-		return "–"
-	}
-	median := number(s.Median)
-	if better {
-		median = "**" + median + "**"
-	}
-	return fmt.Sprintf("%s (%s–%s)", median, number(s.Min), number(s.Max))
-}
-
-// verdict says in words what a factor means.
-func verdict(factor float64) string {
-	if factor == 0 { // there is nothing to compare with
-		return "–"
-	}
-	if factor < 1 {
-		return number(1/factor) + "× worse"
-	}
-	return number(factor) + "× better"
 }

@@ -16,7 +16,7 @@ import (
 // serveBytes sends back what comes on 127.0.0.1, for ever: one thread for
 // all connections.
 func serveBytes(port int) error {
-	l, err := listen(port)
+	l, err := listen("127.0.0.1", port)
 	if err != nil {
 		return err
 	}
@@ -99,16 +99,26 @@ func watch(events, fd int) error {
 	return unix.EpollCtl(events, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
 }
 
-// listen listens on 127.0.0.1.
-func listen(port int) (int, error) {
+// listen listens for TCP on an address.
+func listen(addr string, port int) (int, error) {
 	l, err := tcpSocket()
 	if err != nil {
 		return -1, err
 	}
-	if err := unix.Bind(l, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+	at := &unix.SockaddrInet4{Port: port}
+	copy(at.Addr[:], net.ParseIP(addr).To4())
+	err = unix.SetsockoptInt(l, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	if err == nil {
+		err = unix.Bind(l, at)
+	}
+	if err == nil {
+		err = unix.Listen(l, 4096)
+	}
+	if err != nil {
+		unix.Close(l)
 		return -1, err
 	}
-	return l, unix.Listen(l, 4096)
+	return l, nil
 }
 
 // same is the answer of an echo server.
@@ -145,7 +155,7 @@ func serveDatagrams(ns *lab.Namespace, addr string, port int, answer func(datagr
 // serveStream sends to whoever connects, for ever. The lab's chargen computes
 // what it sends, and that would be measured, too.
 func serveStream(port int) error {
-	l, err := listen(port)
+	l, err := listen("127.0.0.1", port)
 	if err != nil {
 		return err
 	}
@@ -158,16 +168,21 @@ func serveStream(port int) error {
 			}
 			go func() {
 				defer unix.Close(fd)
-				block := make([]byte, 256<<10)
-				for {
-					if _, err := unix.Write(fd, block); err != nil && err != unix.EINTR {
-						return
-					}
-				}
+				writeForEver(fd)
 			}()
 		}
 	}()
 	return nil
+}
+
+// writeForEver writes until the other end has gone.
+func writeForEver(fd int) {
+	block := make([]byte, 256<<10)
+	for {
+		if _, err := unix.Write(fd, block); err != nil && err != unix.EINTR && err != unix.EAGAIN {
+			return
+		}
+	}
 }
 
 // tcpSocket is a blocking TCP socket that sends at once.

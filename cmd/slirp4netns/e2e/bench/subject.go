@@ -17,6 +17,8 @@ type setup struct {
 	mtu int
 	// args are further options of a slirp4netns.
 	args []string
+	// noExitFD starts a slirp4netns without an exit-fd.
+	noExitFD bool
 	// forward has the host's 127.0.0.1:forwardPort led to the guest's
 	// iperfPort (TCP) and echoPort (UDP).
 	forward bool
@@ -38,7 +40,12 @@ var (
 // Who takes part in a measurement.
 var (
 	alone        = []*subject{ours}
+	resolving    = []*subject{ours, theirs, loopback}
+	forwarders   = []*subject{ours, theirs, pasta, builtin, vsock}
 	slirps       = []*subject{ours, theirs}
 	withPasta    = []*subject{ours, theirs, pasta}
 	withLoopback = []*subject{ours, theirs, pasta, loopback}
+	// stacks are all that have a way to the host of their own: RootlessKit's
+	// builtin driver only forwards.
+	stacks = []*subject{ours, theirs, pasta, vsock, loopback}
 )

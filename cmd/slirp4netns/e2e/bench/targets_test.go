@@ -9,9 +9,7 @@ import (
 func TestTargetsAreMeasured(t *testing.T) {
 	measured := func(name, unit string, who *subject) bool {
 		return slices.ContainsFunc(measurements(), func(m measurement) bool {
-			return slices.Contains(m.subjects, who) && slices.ContainsFunc(m.rows, func(r row) bool {
-				return r.name == name && r.unit == unit
-			})
+			return slices.Contains(m.subjects, who) && m.gives(name, unit)
 		})
 	}
 	for _, target := range targets {
@@ -26,31 +24,34 @@ func TestTargetsAreMeasured(t *testing.T) {
 	}
 }
 
-func TestReached(t *testing.T) {
+func TestJudge(t *testing.T) {
 	r := &result{}
 	rate := row{name: "rate", unit: perSecond, higherIsBetter: true}
 	memory, idle := row{name: "memory", unit: mebibytes}, row{name: "idle", unit: mebibytes}
+	wakeUps := row{name: "idle", unit: perIdleSecond}
 	r.add(rate, ours, []float64{1, 3, 2})
 	r.add(rate, theirs, []float64{1})
 	r.add(memory, ours, []float64{12})
 	r.add(idle, ours, []float64{10})
+	r.add(wakeUps, ours, []float64{0})
 	for _, c := range []struct {
-		target target
-		value  float64
-		there  bool
+		target  target
+		value   float64
+		verdict string
 	}{
-		{target{row: "rate", unit: perSecond, of: theirs, atLeast: 2}, 2, true},
-		{target{row: "rate", unit: perSecond, of: theirs, atLeast: 2.1}, 2, false},
-		{target{row: "rate", unit: perSecond, of: theirs, atMost: 1.9}, 2, false},
-		{target{row: "rate", unit: perSecond, of: pasta, atLeast: 1}, 0, false},
-		{target{row: "rate", unit: mebibytes, atLeast: 1}, 0, false},
-		{target{row: "memory", unit: mebibytes, atMost: 12}, 12, true},
-		{target{row: "memory", unit: mebibytes, atMost: 11}, 12, false},
-		{target{row: "memory", unit: mebibytes, ofRow: "idle", atMost: 1.2}, 1.2, true},
-		{target{row: "memory", unit: mebibytes, ofRow: "none", atMost: 1.2}, 0, false},
+		{target{row: "rate", unit: perSecond, of: theirs, atLeast: 2}, 2, reached},
+		{target{row: "rate", unit: perSecond, of: theirs, atLeast: 2.1}, 2, missed},
+		{target{row: "rate", unit: perSecond, of: theirs, atMost: 1.9}, 2, missed},
+		{target{row: "rate", unit: perSecond, of: pasta, atLeast: 1}, 0, notMeasured},
+		{target{row: "rate", unit: mebibytes, atLeast: 1}, 0, notMeasured},
+		{target{row: "memory", unit: mebibytes, atMost: 12}, 12, reached},
+		{target{row: "memory", unit: mebibytes, atMost: 11}, 12, missed},
+		{target{row: "memory", unit: mebibytes, ofRow: "idle", atMost: 1.2}, 1.2, reached},
+		{target{row: "memory", unit: mebibytes, ofRow: "none", atMost: 1.2}, 0, notMeasured},
+		{target{row: "idle", unit: perIdleSecond, atMost: 1}, 0, reached},
 	} {
-		if value, there := r.reached(c.target); value != c.value || there != c.there {
-			t.Errorf("%+v: %v, %v, want %v, %v", c.target, value, there, c.value, c.there)
+		if value, verdict := r.judge(c.target); value != c.value || verdict != c.verdict {
+			t.Errorf("%+v: %v, %v, want %v, %v", c.target, value, verdict, c.value, c.verdict)
 		}
 	}
 }

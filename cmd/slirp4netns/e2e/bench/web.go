@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -45,8 +46,25 @@ var (
 	wrkErrors = regexp.MustCompile(`(Socket errors|Non-2xx).*`)
 )
 
+// readWrk is the rate in wrk's report. A single request that failed, of
+// whatever kind, is an error.
+func readWrk(out []byte) (float64, error) {
+	if failed := wrkErrors.Find(out); failed != nil {
+		return 0, fmt.Errorf("wrk: %s", failed)
+	}
+	m := wrkRate.FindSubmatch(out)
+	if m == nil {
+		return 0, fmt.Errorf("wrk: no rate in %q", out)
+	}
+	rate, err := strconv.ParseFloat(string(m[1]), 64)
+	if err == nil && rate == 0 {
+		err = errors.New("wrk: no request was answered")
+	}
+	return rate, err
+}
+
 // webRequests is how many pages wrk gets in a second.
-func webRequests(keepAlive bool) func(*bench, *subject) [][]float64 {
+func webRequests(keepAlive bool) method {
 	return func(b *bench, s *subject) [][]float64 {
 		var rate float64
 		b.connected(s, setup{mtu: latencyMTU}, func(at *place) {
@@ -57,14 +75,12 @@ func webRequests(keepAlive bool) func(*bench, *subject) [][]float64 {
 				args = append(args, "-H", "Connection: close")
 			}
 			out, err := at.command(ctx, "wrk", append(args, fmt.Sprintf("http://%s:%d/", at.gateway, webPort))...).Output()
-			m := wrkRate.FindSubmatch(out)
-			if err != nil || m == nil {
-				b.p.Fatalf("%s: wrk: %v\n%s", s.name, err, out)
+			if err == nil {
+				rate, err = readWrk(out)
 			}
-			if failed := wrkErrors.Find(out); failed != nil {
-				b.p.Logf("%s: wrk: %s", s.name, failed)
+			if err != nil {
+				b.p.Fatalf("%v", err)
 			}
-			rate, _ = strconv.ParseFloat(string(m[1]), 64)
 		})
 		return [][]float64{{rate}}
 	}
