@@ -36,7 +36,7 @@ func (b *bench) connected(s *subject, o setup, fn func(*place)) { s.connect(b, s
 
 // startServers starts what the guests measure against.
 func (b *bench) startServers() {
-	b.startIperf(b.p, host, host.ns, "127.0.0.1")
+	b.startIperf(b.p, host)
 	for what, err := range map[string]error{
 		"TCP echo": serveBytes(bytePort),
 		"UDP echo": serveDatagrams(lab.Host, "127.0.0.1", echoPort, same),
@@ -51,16 +51,15 @@ func (b *bench) startServers() {
 	}
 }
 
-// startIperf starts a server in a place until the end of p, and waits until it
-// can be reached at addr from a namespace.
-func (b *bench) startIperf(p lab.T, at *place, from *lab.Namespace, addr string) {
+// startIperf starts a server in a place until the end of p.
+func (b *bench) startIperf(p lab.T, at *place) {
 	ctx, cancel := context.WithCancel(context.Background())
 	server := at.command(ctx, "iperf3", "-s", "-p", strconv.Itoa(iperfPort))
 	if err := server.Start(); err != nil {
 		b.p.Fatalf("%v", err)
 	}
 	p.Cleanup(func() { cancel(); server.Wait() })
-	if err := await(from, addr, iperfPort); err != nil {
+	if err := awaitListener(at.ns, iperfPort); err != nil {
 		b.p.Fatalf("iperf3 -s: %v", err)
 	}
 }

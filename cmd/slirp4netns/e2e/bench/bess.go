@@ -56,7 +56,7 @@ func betweenPeers(b *bench, s *subject) [][]float64 {
 		two := bridged(p, running.Peer(p), latencyMTU, "10.0.2.101/24")
 		server := b.p.part()
 		defer server.Close()
-		b.startIperf(server, &place{ns: &two.Namespace, guest: two}, &one.Namespace, "10.0.2.101")
+		b.startIperf(server, &place{ns: &two.Namespace, guest: two})
 		rate = b.transfer(&place{ns: &one.Namespace, guest: one, gateway: "10.0.2.101"}, "out", 1).gigabits()
 	})
 	return [][]float64{{rate}}

@@ -52,7 +52,7 @@ func gapOfSender(at *place, way string, length time.Duration) (longest time.Dura
 	defer unix.Close(l)
 	sender := make(chan error, 1)
 	go func() { sender <- from.ns.Do(func() error { return sendForEver(server, port) }) }()
-	if err := awaitInput(l, patienceTimeval.Nano()); err != nil {
+	if err := awaitInput(l, standstill.Nanoseconds()); err != nil {
 		return 0, fmt.Errorf("nobody connects: %w", err)
 	}
 	fd, _, err := unix.Accept4(l, unix.SOCK_CLOEXEC)

@@ -126,9 +126,9 @@ func (at *place) visit() error {
 	return exchange(fd)
 }
 
-// patienceTimeval is after how long a client gives up, in connect(2), read(2)
-// and write(2): a program that stands still is to fail, not to wait for ever.
-var patienceTimeval = unix.Timeval{Sec: 10}
+// standstill is after how long a client gives up, in connect(2), read(2) and
+// write(2): a program that stands still is to fail, not to wait for ever.
+const standstill = 10 * time.Second
 
 // dial connects to a server of the host, on a thread that is here.
 func (at *place) dial(port int) (int, error) { return dialTo(at.gateway, port) }
@@ -139,15 +139,18 @@ func dialTo(server string, port int) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	for _, option := range []int{unix.SO_RCVTIMEO, unix.SO_SNDTIMEO} {
-		if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, option, &patienceTimeval); err != nil {
-			unix.Close(fd)
-			return -1, err
-		}
+	// SO_SNDTIMEO would have a signal of Go's scheduler end connect(2).
+	err = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(standstill.Milliseconds()))
+	if err == nil {
+		timeout := unix.NsecToTimeval(standstill.Nanoseconds())
+		err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &timeout)
 	}
-	to := &unix.SockaddrInet4{Port: port}
-	copy(to.Addr[:], net.ParseIP(server).To4())
-	if err := unix.Connect(fd, to); err != nil {
+	if err == nil {
+		to := &unix.SockaddrInet4{Port: port}
+		copy(to.Addr[:], net.ParseIP(server).To4())
+		err = unix.Connect(fd, to)
+	}
+	if err != nil {
 		unix.Close(fd)
 		return -1, err
 	}

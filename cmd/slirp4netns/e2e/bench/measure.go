@@ -63,6 +63,9 @@ func (r *result) take(b *bench, m measurement, s *subject, when string) {
 			fmt.Fprintf(os.Stderr, "%s: %-50s %-8s FAILED: %v\n", when, row.name, s.name, err)
 			continue
 		}
+		if len(samples[i]) == 0 {
+			continue // it has no such figure
+		}
 		r.add(row, s, samples[i])
 		fmt.Fprintf(os.Stderr, "%s: %-50s %-8s %s %s (%.1f s)\n", when, row.name,
 			s.name, summarize(samples[i]).short(), row.unit, time.Since(start).Seconds())

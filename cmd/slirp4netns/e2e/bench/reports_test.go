@@ -42,3 +42,15 @@ func TestReadReport(t *testing.T) {
 		}
 	}
 }
+
+func TestListens(t *testing.T) {
+	const table = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:1451 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0
+   1: 0100007F:1452 0100007F:1453 01 00000000:00000000 00:00000000 00000000     0        0 2 1 0 20 4 30 10 -1
+`
+	for port, want := range map[int]bool{0x1451: true, 0x1452: false, 0x1453: false, 0: false} {
+		if got := listens(table, port); got != want {
+			t.Errorf("port %#x: %v", port, got)
+		}
+	}
+}

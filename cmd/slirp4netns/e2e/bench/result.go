@@ -80,9 +80,6 @@ func (m measurement) gives(name, unit string) bool {
 
 // add adds samples of a subject to a row.
 func (r *result) add(row row, who *subject, samples []float64) {
-	if len(samples) == 0 {
-		return // it has no such figure
-	}
 	e := r.entry(row)
 	e.Subjects[who.name] = summarize(append(e.of(who).Samples, samples...))
 	e.compare()

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strconv"
 	"time"
+
+	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
 )
 
 // throughput is that of TCP between the guest and the host's loopback, as
@@ -36,7 +38,7 @@ func (b *bench) transfer(at *place, way string, streams int) *report {
 		if at.guest != nil {
 			p := b.p.part()
 			defer p.Close()
-			b.startIperf(p, at, at.ns, "127.0.0.1")
+			b.startIperf(p, at)
 			return b.iperf(host, "127.0.0.1", forwardPort, args...)
 		}
 	}
@@ -47,6 +49,9 @@ func (b *bench) transfer(at *place, way string, streams int) *report {
 func (b *bench) iperf(at *place, server string, port int, args ...string) *report {
 	args = append(b.iperfArgs(server, port), args...)
 	for tries := 1; ; tries++ {
+		if err := awaitListener(lab.Host, iperfPort); err != nil {
+			b.p.Fatalf("iperf3 -s: %v", err)
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), b.rate()+30*time.Second)
 		out, err := at.command(ctx, "iperf3", args...).Output()
 		cancel()
@@ -57,8 +62,7 @@ func (b *bench) iperf(at *place, server string, port int, args ...string) *repor
 		if !errors.Is(bad, errTurnedAway) || tries == maxTries {
 			b.p.Fatalf("iperf3 %v: %v", args, errors.Join(bad, err))
 		}
-		// A server that still looks at the one before (await) turns others
-		// away. Nothing was measured.
+		// It is still busy with the one before. Nothing was measured.
 		time.Sleep(100 * time.Millisecond)
 	}
 }

@@ -156,7 +156,9 @@ func startSlirp(t T, o SlirpOptions) (*Slirp, error) {
 		exit.Close()
 		return nil, fmt.Errorf("%v: %w\nit said:\n%s", cmd.Args, err, s.Log())
 	}
-	s.awaitBanner()
+	if o.Binary != Reference { // which writes it when it ends: stdout is no terminal
+		s.awaitBanner()
+	}
 	return s, nil
 }
 
