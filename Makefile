@@ -7,6 +7,7 @@ BINDIR    ?= $(PREFIX)/bin
 LIBEXECDIR ?= $(PREFIX)/libexec/slirp4netns
 MANDIR    ?= $(PREFIX)/share/man
 ROUNDS    ?= 5
+ONLY      ?=
 FUZZTIME  ?= 5m
 FUZZ      ?= .
 SOAK      ?= 10m
@@ -66,7 +67,7 @@ test: need-go
 	CGO_ENABLED=0 $(GO) test -count=1 -p 1 -timeout 15m ./...
 	CGO_ENABLED=0 SLIRP4NETNS_LOCKED=1 $(GO) test -count=1 -timeout 15m ./cmd/slirp4netns/e2e
 	CGO_ENABLED=0 $(GO) build -o bin/lab/bench ./cmd/slirp4netns/e2e/bench
-	bin/lab/bench -guard -rounds 1 -seconds 1
+	bin/lab/bench -guard -rounds 1 -seconds 1 -long 3s
 
 # The tests below cmd/ run built programs: there is nothing of theirs in the
 # process of the test for the race detector to see.
@@ -84,7 +85,7 @@ soak: need-go
 	$(MAKE) --no-print-directory build
 	CGO_ENABLED=0 SLIRP4NETNS_SOAK=$(SOAK) $(GO) test -count=1 -timeout 3h -v ./cmd/slirp4netns/e2e -run 'TestSoak|JoinAndLeave'
 
-## bench: ours against C slirp4netns, pasta and RootlessKit's drivers in one run, into docs/benchmarks.* (ROUNDS=n)
+## bench: ours against C slirp4netns, pasta and RootlessKit's drivers in one run, into docs/benchmarks.* (ROUNDS=n; ONLY=REGEXP: those rows anew)
 bench: need-go
 	build/need.sh $(NEED_BENCH)
 	$(MAKE) --no-print-directory build
@@ -92,7 +93,7 @@ bench: need-go
 	CGO_ENABLED=0 $(GO) build -o bin/lab/bench ./cmd/slirp4netns/e2e/bench
 	$(BUILD) -ldflags '$(LDFLAGS) -X $(MODULE)/parent.childPath=/run/lab/bin/slirp-child' \
 		-o bin/lab/slirp4netns-installed ./cmd/slirp4netns
-	bin/lab/bench -rounds $(ROUNDS) -out docs
+	bin/lab/bench -rounds $(ROUNDS) -out docs -only '$(ONLY)'
 
 ## fuzz: each fuzz target for FUZZTIME (5m, or 1000x), or those that match FUZZ
 fuzz: need-go

@@ -20,7 +20,7 @@ func besideASleeper(b *bench, s *subject) [][]float64 {
 		for range sleepers {
 			var fd int
 			if err := at.ns.Do(func() (err error) { fd, err = at.dial(sourcePort); return err }); err != nil {
-				b.p.Fatalf("%s: %v", s.name, err)
+				b.p.Fatalf("%v", err)
 			}
 			defer unix.Close(fd)
 		}

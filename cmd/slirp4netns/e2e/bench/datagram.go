@@ -78,7 +78,7 @@ func forwardedEcho(b *bench, s *subject) [][]float64 {
 			})
 		}
 		if err != nil {
-			b.p.Fatalf("%s: %v", s.name, err)
+			b.p.Fatalf("%v", err)
 		}
 	})
 	return [][]float64{{e.rate}}

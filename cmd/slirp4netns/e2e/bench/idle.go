@@ -13,9 +13,6 @@ const settle = 2 * time.Second
 // looked at: 60 s, as long as -long is not changed.
 func (b *bench) afterward() time.Duration { return 2 * b.o.long }
 
-// holdingNote is about those rows.
-const holdingNote = "TODO"
-
 // idle is the memory in MiB of a program that nobody uses, RSS and PSS, and
 // how often it wakes up in a second.
 func idle(b *bench, s *subject) [][]float64 {

@@ -111,7 +111,7 @@ func connectClose(workers int) method {
 func (b *bench) inside(s *subject, fn func(at *place) error) {
 	b.connected(s, setup{mtu: latencyMTU}, func(at *place) {
 		if err := at.ns.Do(func() error { return fn(at) }); err != nil {
-			b.p.Fatalf("%s: %v", s.name, err)
+			b.p.Fatalf("%v", err)
 		}
 	})
 }

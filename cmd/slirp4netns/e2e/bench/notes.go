@@ -14,11 +14,13 @@ func (r *result) notes() string {
 - pasta is Debian 12's, of March 2023. The senders in its guests have buffers of
   208 KiB at most (net.ipv4.tcp_wmem). With the kernel's usual 4 MiB the guest
   drops frames in front of the TAP, and this pasta, whose stack knows no SACK,
-  comes on from there by the sender's time-outs only: mostly below 0.1 Gbit/s
-  out, at each MTU, with BBR and with Reno; queues of 10,000 frames or smaller
-  receive buffers on the host did not help as much.
+  comes on from there by the sender's time-outs only: mostly below 0.2 Gbit/s
+  out, at each MTU, with BBR and with Reno. A queue of 10,000 frames did not
+  help, smaller receive buffers on the host helped less. It is not in the row
+  of UDP through a forward: of 16 clients none got an answer.
 - RootlessKit's builtin port driver and gvisor-tap-vsock (network and ports):
-  those of RootlessKit %[2]s. Builtin has ports alone.
+  those of RootlessKit %[2]s. Builtin has ports alone, and no
+  way out of the guest; neither of them has a resolver or a start that compare.
 - Loopback alone: the same client and server without a guest; its MTU is 65536.
 - 50 %% and 99 %%: so many of the times are shorter.
 - Request and response: %[3]d on one connection, threads that block in system
@@ -38,14 +40,16 @@ func (r *result) notes() string {
   builds it, the child is that smaller program. "Locked": --enable-sandbox and
   --enable-seccomp.
 - Idle: %[5].0f s. The rows of memory, idle and gap are measured once.
-- %[6]s
+- Open connections: each has carried a byte each way. Descriptors are limited as
+  the caller of the benchmark has it, to more than 10,000 for that row: the C
+  program takes a minute to open so many, of which each is looked for in a list.
 - Gap: the longest time in which the receiver of one connection got nothing, in
   %[5].0f s. Loopback is not in those rows.
-- A reader that sleeps: %[7]d connections whose guests read nothing.
+- A reader that sleeps: %[6]d connections whose guests read nothing.
 - BESS: a guest whose TAP is bridged to the socket, by two goroutines of the
   benchmark; between two machines: two such guests, and the switch. User Mode
   Linux: iperf3 inside it. The C program serves one machine at a time.
-`, r.Seconds, r.Machine.Kit, requests, starts, r.Long, holdingNote, sleepers)
+`, r.Seconds, r.Machine.Kit, requests, starts, r.Long, sleepers)
 }
 
 // machineTable is what the figures depend on.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -91,7 +92,7 @@ func pingPong(fds []int, ask asking, length time.Duration) (exchanges, error) {
 		}
 	}
 	if len(p.took) == 0 {
-		return exchanges{}, unix.ETIMEDOUT
+		return exchanges{}, errors.New("no request was answered in time")
 	}
 	e := exchanges{rate: float64(len(p.took)) / length.Seconds()}
 	e.p50, e.p99 = percentiles(p.took)

@@ -41,7 +41,7 @@ var (
 var (
 	alone        = []*subject{ours}
 	resolving    = []*subject{ours, theirs, loopback}
-	forwarders   = []*subject{ours, theirs, pasta, builtin, vsock}
+	forwarders   = []*subject{ours, theirs, builtin, vsock} // see notes for pasta
 	slirps       = []*subject{ours, theirs}
 	withPasta    = []*subject{ours, theirs, pasta}
 	withLoopback = []*subject{ours, theirs, pasta, loopback}
