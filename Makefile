@@ -93,7 +93,7 @@ bench: need-go
 	CGO_ENABLED=0 $(GO) build -o bin/lab/bench ./cmd/slirp4netns/e2e/bench
 	$(BUILD) -ldflags '$(LDFLAGS) -X $(MODULE)/parent.childPath=/run/lab/bin/slirp-child' \
 		-o bin/lab/slirp4netns-installed ./cmd/slirp4netns
-	bin/lab/bench -rounds $(ROUNDS) -out docs -only '$(ONLY)'
+	bin/lab/bench -rounds $(ROUNDS) -limit 34m -out docs -only '$(ONLY)'
 
 ## fuzz: each fuzz target for FUZZTIME (5m, or 1000x), or those that match FUZZ
 fuzz: need-go

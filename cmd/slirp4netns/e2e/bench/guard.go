@@ -11,7 +11,7 @@ import (
 // leaves room for a loaded machine with other processors.
 type guardLimit struct {
 	target
-	why string // so far from what is measured, which stands in docs/benchmarks.md
+	why string // it is so far from what is measured
 }
 
 // guardStarts is how many starts of a kind the guard makes.
@@ -19,13 +19,14 @@ const guardStarts = 5
 
 // Why limits are what they are.
 const (
-	whyBulk   = "without offloads it would be a fifth to a twentieth; 2 to 6 times what is wanted here"
+	whyBulk   = "6 to 13 is measured; a prototype without offloads had 2.2 out and 0.5 in"
 	whyHuge   = "ours has to stay about as fast as C, whose own figure triples when it does not stall"
 	whyCost   = "counts processor time, which load hardly changes; 3 to 7 times what is measured"
 	whyTime   = "a third goroutine or core in the way costs 1.5 times; load on one of two runs 2 times"
 	whyTail   = "one moment in a hundred on a loaded machine is anybody's"
 	whyRate   = "about a third of what is measured: such short runs were seen to differ by 2"
 	whyStart  = "three times what is measured: a start is mostly page faults and waiting for the kernel"
+	whyGrace  = "waits for the kernel's grace periods, which load lengthens, and C does not: 51 times was seen with three busy loops beside it"
 	whyMemory = "of the process alone, in MiB: load does not change it"
 	whyIdle   = "a timer that was forgotten shows with 20 and more; 3 s see the collector's few"
 )
@@ -49,9 +50,9 @@ var guardLimits = slices.Concat(
 		{target{row: "DNS queries, 16 at a time", unit: perSecond, of: theirs, atLeast: 0.3}, whyRate},
 		{target{row: "HTTP requests, one each connection, 16 at a time", unit: perSecond, of: theirs, atLeast: 0.2}, whyRate},
 		{target{row: readyName("exit-fd"), unit: milliseconds, of: theirs, atMost: 14}, whyStart},
-		{target{row: readyName("no exit-fd"), unit: milliseconds, of: theirs, atMost: 50}, whyStart},
+		{target{row: readyName("no exit-fd"), unit: milliseconds, of: theirs, atMost: 80}, whyGrace},
 		{target{row: readyName("exit-fd, locked"), unit: milliseconds, of: theirs, atMost: 12}, whyStart},
-		{target{row: readyName("no exit-fd, locked"), unit: milliseconds, of: theirs, atMost: 45}, whyStart},
+		{target{row: readyName("no exit-fd, locked"), unit: milliseconds, of: theirs, atMost: 70}, whyGrace},
 		{target{row: "idle, resident memory", unit: mebibytes, atMost: 16}, whyMemory},
 		{target{row: "1,000 open connections, resident memory", unit: mebibytes, atMost: 48}, whyMemory},
 		{target{row: "idle", unit: perIdleSecond, atMost: 20}, whyIdle},
@@ -64,7 +65,7 @@ func bulkLimits() (all []guardLimit) {
 		rate, cost float64 // at least, and at most
 		why        string
 	}{
-		{1500, 2, 0.5, whyBulk},
+		{1500, 2.5, 0.5, whyBulk},
 		{65520, 0.8, 1.5, whyHuge},
 	} {
 		for _, way := range []string{"out", "in", "forwarded"} {

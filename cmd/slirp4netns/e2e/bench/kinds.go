@@ -31,7 +31,7 @@ func readyName(how string) string { return "from exec to ready, " + how }
 
 // gapOf is one of the longest gap of a transfer.
 func gapOf(way string) measurement {
-	return measurement{subjects: withPasta, once: true, run: longestGap(way), rows: []row{
+	return measurement{subjects: slirps, once: true, run: longestGap(way), rows: []row{
 		{name: gapName(way), unit: milliseconds},
 	}}
 }

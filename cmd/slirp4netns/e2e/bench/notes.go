@@ -44,7 +44,7 @@ func (r *result) notes() string {
   the caller of the benchmark has it, to more than 10,000 for that row: the C
   program takes a minute to open so many, of which each is looked for in a list.
 - Gap: the longest time in which the receiver of one connection got nothing, in
-  %[5].0f s. Loopback is not in those rows.
+  %[5].0f s.
 - A reader that sleeps: %[6]d connections whose guests read nothing.
 - BESS: a guest whose TAP is bridged to the socket, by two goroutines of the
   benchmark; between two machines: two such guests, and the switch. User Mode
