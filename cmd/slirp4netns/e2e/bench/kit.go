@@ -16,6 +16,15 @@ import (
 // kitDir is where `make clients` puts RootlessKit.
 const kitDir = "bin/lab/rootlesskit"
 
+// kitProgram is the absolute path of its program: the lab's commands run in /.
+func kitProgram() string {
+	path, err := filepath.Abs(filepath.Join(kitDir, "rootlesskit"))
+	if err != nil {
+		return kitDir // which does not run, and says so
+	}
+	return path
+}
+
 // kit has RootlessKit connect a guest by its own means.
 //
 //   - builtin: its port driver, which hands connections over by a socket that
@@ -29,7 +38,7 @@ func kit(network, ports, gateway string) func(b *bench, s *subject, o setup, fn 
 		defer p.Close()
 		dir := lab.TempDir(p, lab.OrdinaryUID)
 		program := filepath.Join(dir, "rootlesskit")
-		content, err := os.ReadFile(filepath.Join(kitDir, "rootlesskit"))
+		content, err := os.ReadFile(kitProgram())
 		if err == nil {
 			err = lab.WriteExecutable(program, string(content))
 		}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -44,7 +43,7 @@ func thisMachine() machine {
 		Pasta:  packaged("passt"),
 		Wrk:    packaged("wrk"),
 		Nginx:  packaged("nginx"),
-		Kit:    strings.TrimPrefix(says(filepath.Join(kitDir, "rootlesskit"), "--version"), "rootlesskit version "),
+		Kit:    strings.TrimPrefix(says(kitProgram(), "--version"), "rootlesskit version "),
 	}
 	var u unix.Utsname
 	if unix.Uname(&u) == nil {

@@ -40,7 +40,10 @@ func TestMerge(t *testing.T) {
 		}
 	}
 	page := merged.page()
-	for _, want := range []string{"| 2026-01-01 | a | 5 rounds of 1 s | all others |", "| 2026-02-01 | b | 5 rounds of 1 s | DNS queries, 16 at a time |",
+	if strings.Contains(page, "%!") {
+		t.Errorf("a format of the page is wrong:\n%s", page)
+	}
+	for _, want := range []string{"| 2026-01-01 | a | 5 × 1 s | all others |", "| 2026-02-01 | b | 5 × 1 s | DNS queries, 16 at a time |",
 		"- DNS queries, 16 at a time, pasta: it cannot\n"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("no %q in\n%s", want, page)

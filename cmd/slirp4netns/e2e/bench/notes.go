@@ -39,12 +39,12 @@ func (r *result) notes() string {
   namespace, which costs time in the kernel. "slirp-child": as make install
   builds it, the child is that smaller program. "Locked": --enable-sandbox and
   --enable-seccomp.
-- Idle: %[5].0f s. The rows of memory, idle and gap are measured once.
+- Idle: %.0[5]f s. The rows of memory, idle and gap are measured once.
 - Open connections: each has carried a byte each way. Descriptors are limited as
   the caller of the benchmark has it, to more than 10,000 for that row: the C
   program takes a minute to open so many, of which each is looked for in a list.
 - Gap: the longest time in which the receiver of one connection got nothing, in
-  %[5].0f s.
+  %.0[5]f s.
 - A reader that sleeps: %[6]d connections whose guests read nothing.
 - BESS: a guest whose TAP is bridged to the socket, by two goroutines of the
   benchmark; between two machines: two such guests, and the switch. User Mode

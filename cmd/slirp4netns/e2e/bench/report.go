@@ -82,7 +82,7 @@ func (r *result) introduction() string {
 // rows that have several are those of all runs but the one with the most.
 func (r *result) runTable() string {
 	var b strings.Builder
-	b.WriteString("| date | commit | | rows |\n|---|---|---|---|\n")
+	b.WriteString("| date | commit | rounds | rows |\n|---|---|---|---|\n")
 	runs := r.runs()
 	most := 0
 	for i := range runs {
@@ -102,7 +102,7 @@ func (r *result) runTable() string {
 			}
 			rows = strings.Join(names, "; ")
 		}
-		fmt.Fprintf(&b, "| %s | %s | %d rounds of %d s | %s |\n", run.date, run.commit, run.rounds, run.seconds, rows)
+		fmt.Fprintf(&b, "| %s | %s | %d × %d s | %s |\n", run.date, run.commit, run.rounds, run.seconds, rows)
 	}
 	return b.String()
 }

@@ -43,7 +43,6 @@ var (
 	resolving    = []*subject{ours, theirs, loopback}
 	forwarders   = []*subject{ours, theirs, builtin, vsock} // see notes for pasta
 	slirps       = []*subject{ours, theirs}
-	withPasta    = []*subject{ours, theirs, pasta}
 	withLoopback = []*subject{ours, theirs, pasta, loopback}
 	// stacks are all that have a way to the host of their own: RootlessKit's
 	// builtin driver only forwards.
