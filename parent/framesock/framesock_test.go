@@ -34,12 +34,19 @@ func newEnd(t *testing.T, typ int) *end {
 		t.Fatal(err)
 	}
 	e := &end{Pair: p, peer: fds[1], got: make(chan []byte, 1000), err: make(chan error, 1)}
-	go func() { e.err <- p.Run(func(b []byte, _ link.Port) { e.got <- bytes.Clone(b) }, nil) }()
+	go func() { e.err <- p.Run(e.receive, nil) }()
 	t.Cleanup(func() {
 		p.Close()
 		unix.Close(e.peer)
 	})
 	return e
+}
+
+// receive keeps what came.
+func (e *end) receive(frames [][]byte, _ link.Port) {
+	for _, f := range frames {
+		e.got <- bytes.Clone(f)
+	}
 }
 
 // write sends b from the other end.

@@ -41,7 +41,7 @@ type Pair struct {
 	socket  *Socket
 	probe   []byte
 	stats   *Stats
-	receive func([]byte, link.Port)
+	receive func([][]byte, link.Port)
 	gone    bool
 	closed  atomic.Bool
 }
@@ -73,7 +73,7 @@ func (p *Pair) Name() string { return p.name }
 func (p *Pair) Stats() *Stats { return p.stats }
 
 // Run implements link.Wire.
-func (p *Pair) Run(receive func([]byte, link.Port), _ func(link.Port)) error {
+func (p *Pair) Run(receive func([][]byte, link.Port), _ func(link.Port)) error {
 	p.receive = receive
 	if !p.socket.stream {
 		end := make(chan struct{})
@@ -102,11 +102,7 @@ func (p *Pair) keepAsking(end chan struct{}) {
 }
 
 // Frames implements Owner.
-func (p *Pair) Frames(_ *Socket, frames [][]byte) {
-	for _, f := range frames {
-		p.receive(f, 0)
-	}
-}
+func (p *Pair) Frames(_ *Socket, frames [][]byte) { p.receive(frames, 0) }
 
 // Gone implements Owner.
 func (p *Pair) Gone(*Socket) {

@@ -10,9 +10,11 @@
 //  2. through the checks of this package (IPv4 header always; transport
 //     checksum unless the virtio header vouches for it), then
 //  3. to the Receiver, which takes UDP and ICMP, or
-//  4. into netstack: TCP and fragments.
+//  4. into netstack: TCP and fragments. Segments from a Wire are gathered
+//     before that: see parent/gro.
 //
-// What that leaves to the worker is done before the next frame.
+// What that leaves to the worker is done before the next frame of a TAP, or
+// after those that a Wire had at once.
 //
 // netstack is told that received checksums are verified, since its per-packet
 // mark is overwritten by the NIC's capability; that promise is kept by step 2.

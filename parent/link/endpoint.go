@@ -12,6 +12,7 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 
 	"github.com/slirp4netns-go/slirp4netns/ipc/tun"
+	"github.com/slirp4netns-go/slirp4netns/parent/gro"
 	"github.com/slirp4netns-go/slirp4netns/parent/poll"
 )
 
@@ -291,7 +292,8 @@ func (e *Endpoint) Close() {
 // Run reads the frames of a Wire until it is gone (ErrGone) or Close (nil).
 func (e *Endpoint) Run() error {
 	r := reader{e: e}
-	return e.wire.Run(r.frame, func(p Port) {
+	r.batch = gro.New(r.gathered)
+	return e.wire.Run(r.frames, func(p Port) {
 		e.neigh.gone(p)
 		if e.gone != nil {
 			e.gone(p)

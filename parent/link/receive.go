@@ -13,6 +13,8 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/checksum"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
+
+	"github.com/slirp4netns-go/slirp4netns/parent/gro"
 )
 
 // ErrGone tells that the device is gone: its namespace ended, or the other end
@@ -35,6 +37,9 @@ type reader struct {
 	head [vnetMax + ethLen]byte
 	more bool // see Packet.More
 	port Port // where the frame came from
+	// batch gathers TCP segments of frames that came at once. nil: of a TAP,
+	// they are large already.
+	batch *gro.Batch
 }
 
 // readFrame reads virtio-net and Ethernet headers into head and the rest into
@@ -66,17 +71,33 @@ func (r *reader) receive(n int) {
 	r.handle(r.head[e.vnetLen:], &h, r.view.AsSlice()[:n])
 }
 
-// frame handles a frame of a Wire.
-func (r *reader) frame(f []byte, from Port) {
-	if w := r.e.worker; w != nil && w.Hold() {
+// frames handles frames of a Wire that came at once. What they leave to the
+// worker is done after the last one, if there is little of it.
+func (r *reader) frames(frames [][]byte, from Port) {
+	e := r.e
+	if w := e.worker; w != nil && w.Hold() {
 		defer w.Release()
 	}
-	if len(f) <= ethLen {
-		r.e.stats.Malformed.Add(1)
-		return
+	r.port, r.more = from, len(frames) > 1
+	for _, f := range frames {
+		if len(f) <= ethLen {
+			e.stats.Malformed.Add(1)
+			continue
+		}
+		r.handle(f, &VnetHdr{}, f[ethLen:])
 	}
-	r.port = from
-	r.handle(f, &VnetHdr{}, f[ethLen:])
+	r.batch.Flush()
+	if r.more && e.flush != nil {
+		e.flush()
+	}
+}
+
+// overtakes delivers what was gathered before a packet that is not to be
+// gathered.
+func (r *reader) overtakes() {
+	if r.batch != nil {
+		r.batch.Flush()
+	}
 }
 
 // handle handles a frame with its header, eth, and what follows it, b.
@@ -131,6 +152,9 @@ func (r *reader) receiveIPv4(b []byte, from MAC, h *VnetHdr) {
 	if !e.ours(src) {
 		e.neigh.learn(src, from, r.port, false)
 	}
+	if fragment || proto != header.TCPProtocolNumber {
+		r.overtakes()
+	}
 	if !fragment && e.recv != nil {
 		p := Packet{Bytes: b, Proto: proto, HdrLen: hdrLen, More: r.more, Port: r.port}
 		if h.GSO == GSOUDP {
@@ -147,8 +171,13 @@ func (r *reader) receiveIPv4(b []byte, from MAC, h *VnetHdr) {
 }
 
 // deliver gives the packet, which is at the start of the view if there is one,
-// to netstack. hdrLen is 0 unless it is a TCP segment in one piece.
+// to netstack, or to the batch. hdrLen is 0 unless it is a TCP segment in one
+// piece.
 func (r *reader) deliver(proto tcpip.NetworkProtocolNumber, b []byte, hdrLen int) {
+	if hdrLen != 0 && r.batch != nil {
+		r.batch.Add(b, hdrLen)
+		return
+	}
 	var v *buffer.View
 	if len(b) <= copyLimit || r.view == nil {
 		v = buffer.NewViewWithData(b)
@@ -157,12 +186,30 @@ func (r *reader) deliver(proto tcpip.NetworkProtocolNumber, b []byte, hdrLen int
 		v.CapLength(len(b))
 		r.view = buffer.NewViewSize(viewSize)
 	}
+	r.pass(proto, v, hdrLen)
+}
+
+// gathered gives netstack what comes out of the batch.
+func (r *reader) gathered(s *gro.Segment) {
+	proto := header.IPv4ProtocolNumber
+	if s.V6() {
+		proto = header.IPv6ProtocolNumber
+	}
+	v := buffer.NewViewSize(s.Size())
+	s.CopyTo(v.AsSlice())
+	r.pass(proto, v, s.HdrLen)
+}
+
+// pass gives a packet to netstack. hdrLen is 0 unless it is a TCP segment in
+// one piece.
+func (r *reader) pass(proto tcpip.NetworkProtocolNumber, v *buffer.View, hdrLen int) {
+	b := v.AsSlice()
 	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithView(v)})
 	if hdrLen != 0 && len(b) >= hdrLen+header.TCPMinimumSize {
 		r.e.acks.over(b, b[hdrLen:])
 	}
 	defer pkt.DecRef()
-	if hdrLen == 0 || r.e.input == nil || !r.e.input.Begin(proto, v.AsSlice(), hdrLen) {
+	if hdrLen == 0 || r.e.input == nil || !r.e.input.Begin(proto, b, hdrLen) {
 		r.e.dispatcher.DeliverNetworkPacket(proto, pkt)
 		return
 	}

@@ -56,6 +56,9 @@ func (r *reader) receiveIPv6(b []byte, from MAC, h *VnetHdr) {
 	}
 	e.stats.FromGuest.count(b, len(b))
 	e.neigh.learn(src, from, r.port, false)
+	if c.Fragment || c.Proto != header.TCPProtocolNumber {
+		r.overtakes()
+	}
 	if c.Proto == header.ICMPv6ProtocolNumber && !c.Fragment {
 		e.heed(b, msg, from, r.port)
 	}

@@ -16,12 +16,20 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 )
 
-// record is a Wire that keeps what is sent.
-type record struct{ frames [][]byte }
+// record is a Wire that keeps what is sent, and on which batches come.
+type record struct {
+	frames  [][]byte
+	batches [][][]byte
+}
 
-func (r *record) Name() string                             { return "record" }
-func (r *record) Run(func([]byte, Port), func(Port)) error { return nil }
-func (r *record) Close() error                             { return nil }
+func (r *record) Name() string { return "record" }
+func (r *record) Close() error { return nil }
+func (r *record) Run(receive func([][]byte, Port), _ func(Port)) error {
+	for _, b := range r.batches {
+		receive(b, 1)
+	}
+	return nil
+}
 func (r *record) Send(frame []unix.Iovec) bool {
 	var f []byte
 	for _, v := range frame {

@@ -8,11 +8,12 @@ import "golang.org/x/sys/unix"
 type Wire interface {
 	// Name is for messages.
 	Name() string
-	// Run calls receive, on one goroutine, with each frame that comes, until
-	// Close (nil) or until no more can come (ErrGone). A frame is receive's
-	// only until it returns. gone is called, on the same goroutine, when
-	// nothing more comes from a Port.
-	Run(receive func(frame []byte, from Port), gone func(Port)) error
+	// Run calls receive, on one goroutine, with the frames that come, as many
+	// as have come at once, until Close (nil) or until no more can come
+	// (ErrGone). Frames, and the slice, are receive's only until it returns.
+	// gone is called, on the same goroutine, when nothing more comes from a
+	// Port.
+	Run(receive func(frames [][]byte, from Port), gone func(Port)) error
 	// Send sends a frame in pieces, of which the first has the whole Ethernet
 	// header. It does not block, may be called on several goroutines at once,
 	// and keeps nothing. A false result means that the frame was dropped.

@@ -59,4 +59,8 @@ func (p *port) Frames(_ *framesock.Socket, frames [][]byte) {
 		s.table.learn(link.MAC(f[6:12]), p, now)
 		s.forward(f, p)
 	}
+	if len(s.toStack) > 0 {
+		s.stack(s.toStack, p.number)
+		s.toStack = s.toStack[:0]
+	}
 }

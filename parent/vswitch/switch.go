@@ -42,9 +42,12 @@ type Switch struct {
 	table  *table
 	stats  Stats
 	start  time.Time
-	stack  func(frame []byte, from link.Port) // set by Run
-	gone   func(link.Port)                    // set by Run
-	number link.Port                          // of the last peer; of the goroutine that reads
+	stack  func(frames [][]byte, from link.Port) // set by Run
+	gone   func(link.Port)                       // set by Run
+
+	// Of the goroutine that reads.
+	number  link.Port // of the last peer
+	toStack [][]byte  // frames of a batch
 
 	listener *listener
 	first    chan struct{} // closed when the first peer has come
@@ -95,7 +98,7 @@ func (s *Switch) Peers() int { return len(*s.ports.Load()) }
 func (s *Switch) FirstPeer() <-chan struct{} { return s.first }
 
 // Run implements link.Wire. That there is no peer is no end: others may come.
-func (s *Switch) Run(receive func([]byte, link.Port), gone func(link.Port)) error {
+func (s *Switch) Run(receive func([][]byte, link.Port), gone func(link.Port)) error {
 	s.stack, s.gone = receive, gone
 	return s.poller.Run()
 }
@@ -137,7 +140,8 @@ func (s *Switch) flood(frame []unix.Iovec, but *port) (taken bool) {
 	return taken
 }
 
-// forward sends a frame of a peer's on its way.
+// forward sends a frame of a peer's on its way. The stack gets those that are
+// for it in one piece, from Frames.
 func (s *Switch) forward(f []byte, from *port) {
 	dst := link.MAC(f[:6])
 	var iov [1]unix.Iovec
@@ -146,9 +150,9 @@ func (s *Switch) forward(f []byte, from *port) {
 	switch {
 	case isGroup(dst):
 		s.flood(iov[:], from)
-		s.stack(f, from.number)
+		s.toStack = append(s.toStack, f)
 	case slices.Contains(s.guard.macs, dst):
-		s.stack(f, from.number)
+		s.toStack = append(s.toStack, f)
 	default:
 		switch to := s.table.lookup(dst); to {
 		case nil:

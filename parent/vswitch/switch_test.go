@@ -33,7 +33,7 @@ func newBed(t *testing.T, cfg Config) *bed {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- b.Run(func(f []byte, _ link.Port) { b.stack <- bytes.Clone(f) }, func(link.Port) {}) }()
+	go func() { ended <- b.Run(b.receive, func(link.Port) {}) }()
 	t.Cleanup(func() {
 		b.Switch.Close()
 		if err := <-ended; err != nil {
@@ -41,6 +41,13 @@ func newBed(t *testing.T, cfg Config) *bed {
 		}
 	})
 	return b
+}
+
+// receive plays the network stack.
+func (b *bed) receive(frames [][]byte, _ link.Port) {
+	for _, f := range frames {
+		b.stack <- bytes.Clone(f)
+	}
 }
 
 // peer is one end of a connection, as a machine has it.
