@@ -150,8 +150,8 @@ func restoreHostIPv6(t *testing.T) {
 			t.Errorf("ip %v: %v: %s", args, err, out)
 		}
 	}
-	// The kernel uses it some time after that.
-	if out, err := lab.Command(context.Background(), 0, "ping", "-6", "-c1", "-W5", lab.InetAddr6.String()).CombinedOutput(); err != nil {
+	// The kernel uses it some time after that: until one comes back, 5 s at most.
+	if out, err := lab.Command(context.Background(), 0, "ping", "-6", "-c1", "-i0.2", "-w5", lab.InetAddr6.String()).CombinedOutput(); err != nil {
 		t.Errorf("ping: %v: %s", err, out)
 	}
 }
