@@ -32,10 +32,12 @@ NEED_TEST  := $(NEED_LAB) slirp4netns=slirp4netns strace=strace git=git gcc=gcc 
 	/usr/include/stdio.h=libc6-dev protoc=protobuf-compiler qemu-s390x-static=qemu-user-static
 # Callers, and what they and the manual's examples use.
 NEED_TEST  += iptables=iptables vde_plug=vdeplug bwrap=bubblewrap
+# What Podman is built from.
+NEED_PODMAN := gcc=gcc pkg-config=pkg-config /usr/include/seccomp.h=libseccomp-dev /usr/include/sqlite3.h=libsqlite3-dev
 NEED_BENCH := $(NEED_LAB) slirp4netns=slirp4netns iperf3=iperf3 linux.uml=user-mode-linux busybox=busybox-static pasta=passt wrk=wrk nginx=nginx-light newuidmap=uidmap
 
 .NOTPARALLEL:
-.PHONY: all build help demo test clients soak bench fuzz lint unit-race cross generate check-generated vulncheck install man clean need-go
+.PHONY: all build help demo test clients client-rootlesskit client-podman soak bench fuzz lint unit-race cross generate check-generated vulncheck install man clean need-go
 
 all: build
 
@@ -75,9 +77,18 @@ unit-race:
 	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 15m $$($(GO) list ./... | grep -v '^$(MODULE)/cmd/')
 
 ## clients: callers of slirp4netns that are newer than Debian's, into bin/lab
-clients: need-go
+clients: client-rootlesskit client-podman
+
+client-rootlesskit: need-go
 	CGO_ENABLED=0 $(GO) build -modfile=tools.mod -trimpath -o bin/lab/rootlesskit/ \
 		github.com/rootless-containers/rootlesskit/v3/cmd/rootlesskit github.com/rootless-containers/rootlesskit/v3/cmd/rootlessctl
+
+# Without C it has no database, knows no rootless containers and no seccomp.
+PODMAN_TAGS := seccomp libsqlite3 containers_image_openpgp exclude_graphdriver_btrfs exclude_graphdriver_devicemapper btrfs_noversion
+client-podman: need-go
+	build/need.sh $(NEED_PODMAN)
+	CGO_ENABLED=1 $(GO) build -modfile=cmd/slirp4netns/e2e/lab/podman.mod -trimpath -ldflags '-s -w' -tags '$(PODMAN_TAGS)' \
+		-o bin/lab/podman github.com/containers/podman/v5/cmd/podman
 
 ## soak: what has to hold for long, for longer than in test: both locks under load; peers that come and go (SOAK=10m each)
 soak: need-go
@@ -89,7 +100,7 @@ soak: need-go
 bench: need-go
 	build/need.sh $(NEED_BENCH)
 	$(MAKE) --no-print-directory build
-	$(MAKE) --no-print-directory clients
+	$(MAKE) --no-print-directory client-rootlesskit
 	CGO_ENABLED=0 $(GO) build -o bin/lab/bench ./cmd/slirp4netns/e2e/bench
 	$(BUILD) -ldflags '$(LDFLAGS) -X $(MODULE)/parent.childPath=/run/lab/bin/slirp-child' \
 		-o bin/lab/slirp4netns-installed ./cmd/slirp4netns

@@ -20,6 +20,7 @@ type caller struct {
 	t   *testing.T
 	dir string
 	log string // a line for each start: the PID and the arguments
+	env []string
 }
 
 // newCaller makes one for an ordinary user with subordinate users. Each call of
@@ -65,6 +66,7 @@ func (c *caller) in(cmd *exec.Cmd) *exec.Cmd {
 		}
 	}
 	cmd.Env = append(cmd.Env, "PATH="+c.dir+"/bin:"+path, "HOME="+c.dir, "XDG_RUNTIME_DIR="+c.dir, "TMPDIR="+c.dir)
+	cmd.Env = append(cmd.Env, c.env...)
 	return cmd
 }
 
@@ -149,6 +151,7 @@ var names = []struct {
 	{regexp.MustCompile(`--userns-path=\S+`), "--userns-path=PATH"},
 	{regexp.MustCompile(` \d+ tap0$`), " PID tap0"},
 	{regexp.MustCompile(` /\S+ tap0$`), " PATH tap0"},
+	{regexp.MustCompile(` -c -r 3 -e 4 `), " -c -e 3 -r 4 "}, // Podman 5
 	{regexp.MustCompile(`--target-type=bess \S+`), "--target-type=bess PATH"},
 	// Of those that are connected.
 	{regexp.MustCompile(`^nsenter -t \d+ `), "nsenter -t PID "},

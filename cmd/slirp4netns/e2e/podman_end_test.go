@@ -21,11 +21,11 @@ const serve = "exec httpd -f -p 8080 -h /www"
 
 const servingNetwork = "slirp4netns:port_handler=slirp4netns"
 
-func newServing(t *testing.T) *serving {
+func newServing(t *testing.T, version podmanVersion) *serving {
 	t.Helper()
 	port := freePort(t)
 	s := &serving{port: port}
-	s.container = newPodman(t, user).run("web", servingNetwork, serve, "-p", fmt.Sprintf("%d:8080", port))
+	s.container = newPodman(t, version, user).run("web", servingNetwork, serve, "-p", fmt.Sprintf("%d:8080", port))
 	s.checkServes()
 	return s
 }
@@ -55,8 +55,10 @@ func whenUp(t *testing.T, at string) (page string) {
 
 // TestPodmanRestart is a container that is stopped and started again, with its
 // port.
-func TestPodmanRestart(t *testing.T) {
-	s := newServing(t)
+func TestPodmanRestart(t *testing.T) { overPodmans(t, testPodmanRestart) }
+
+func testPodmanRestart(t *testing.T, version podmanVersion) {
+	s := newServing(t, version)
 	s.do("stop", "-t0", s.name)
 	s.checkNothingLeft(s.slirp, s.port)
 	for _, again := range []string{"start", "restart"} {
@@ -78,15 +80,17 @@ func TestPodmanRestart(t *testing.T) {
 }
 
 // TestPodmanKill is a container that is killed, or of which something is.
-func TestPodmanKill(t *testing.T) {
+func TestPodmanKill(t *testing.T) { overPodmans(t, testPodmanKill) }
+
+func testPodmanKill(t *testing.T, version podmanVersion) {
 	t.Run("by Podman", func(t *testing.T) {
-		s := newServing(t)
+		s := newServing(t, version)
 		s.do("kill", s.name)
 		s.checkNothingLeft(s.slirp, s.port)
 	})
 	for _, which := range []string{firstProcess, monitor} {
 		t.Run(which, func(t *testing.T) {
-			s := newServing(t)
+			s := newServing(t, version)
 			if err := syscall.Kill(s.pid(which), syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
@@ -97,12 +101,14 @@ func TestPodmanKill(t *testing.T) {
 
 // TestPodmanKilledItself is a Podman that is killed while its container runs,
 // which goes on.
-func TestPodmanKilledItself(t *testing.T) {
-	p := newPodman(t, user)
+func TestPodmanKilledItself(t *testing.T) { overPodmans(t, testPodmanKilledItself) }
+
+func testPodmanKilledItself(t *testing.T, version podmanVersion) {
+	p := newPodman(t, version, user)
 	port := freePort(t)
 	args := append(p.options(), "run", "--name", "web", "--cgroups=disabled", "--network", servingNetwork,
 		"-p", fmt.Sprintf("%d:8080", port), "--rootfs", p.root, "/bin/sh", "-c", serve)
-	cmd := p.in(lab.Command(context.Background(), user, "podman", args...))
+	cmd := p.in(lab.Command(context.Background(), user, p.program, args...))
 	cmd.SysProcAttr.Setpgid = true // it starts itself once more
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -123,14 +129,16 @@ func TestPodmanKilledItself(t *testing.T) {
 }
 
 // TestPodmanInfo is what Podman makes of --version.
-func TestPodmanInfo(t *testing.T) {
-	p := newPodman(t, user)
-	version, status := runToEnd(t, user, lab.Binary, "--version")
-	if status != 0 || !strings.HasPrefix(version, "slirp4netns version ") {
-		t.Fatalf("--version: %d, %q", status, version)
+func TestPodmanInfo(t *testing.T) { overPodmans(t, testPodmanInfo) }
+
+func testPodmanInfo(t *testing.T, version podmanVersion) {
+	p := newPodman(t, version, user)
+	says, status := runToEnd(t, user, lab.Binary, "--version")
+	if status != 0 || !strings.HasPrefix(says, "slirp4netns version ") {
+		t.Fatalf("--version: %d, %q", status, says)
 	}
 	out := p.do("info", "--format", "{{.Host.Slirp4NetNS.Executable}}\n{{.Host.Slirp4NetNS.Version}}")
-	if want := p.dir + "/bin/slirp4netns\n" + version; strings.TrimSpace(out) != strings.TrimSpace(want) {
+	if want := p.dir + "/bin/slirp4netns\n" + says; strings.TrimSpace(out) != strings.TrimSpace(want) {
 		t.Errorf("podman info has %q, want %q", out, want)
 	}
 }

@@ -15,17 +15,23 @@ import (
 // podman is a Podman with containers of its own.
 type podman struct {
 	*caller
-	uid  int
-	root string // of all its containers
+	program, runtime string
+	uid              int
+	root             string // of all its containers
 }
 
 // newPodman makes one that knows no container. An ordinary user's is rootless.
-func newPodman(t *testing.T, uid int) *podman {
+func newPodman(t *testing.T, version podmanVersion, uid int) *podman {
 	t.Helper()
-	p := &podman{caller: newCaller(t, uid), uid: uid}
+	p := &podman{caller: newCaller(t, uid), program: "podman", runtime: "crun", uid: uid}
 	p.root = p.rootfs(uid)
+	if version == currentPodman {
+		p.beCurrent()
+	}
 	t.Cleanup(func() {
-		p.do("rm", "-af", "-t0")
+		if _, err := p.try("rm", "-af", "-t0"); err != nil {
+			p.do("rm", "-af", "-t0") // 5.4.2 notices only then that a monitor is gone
+		}
 		// It keeps a process that holds its namespaces.
 		if b, err := os.ReadFile(filepath.Join(p.dir, "libpod/tmp/pause.pid")); err == nil {
 			if pid, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil {
@@ -39,14 +45,14 @@ func newPodman(t *testing.T, uid int) *podman {
 // options keep it from everything that a machine may have set up.
 func (p *podman) options() []string {
 	return []string{"--storage-driver", "vfs", "--root", p.dir + "/graph", "--runroot", p.dir + "/run", "--network-config-dir", p.dir + "/networks",
-		"--cgroup-manager", "cgroupfs", "--events-backend", "file", "--runtime", "crun"}
+		"--cgroup-manager", "cgroupfs", "--events-backend", "file", "--runtime", p.runtime}
 }
 
 // try runs a command of it.
 func (p *podman) try(args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*commandTimeout)
 	defer cancel()
-	cmd := p.in(lab.Command(ctx, p.uid, "podman", append(p.options(), args...)...))
+	cmd := p.in(lab.Command(ctx, p.uid, p.program, append(p.options(), args...)...))
 	var stderr lab.Log
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

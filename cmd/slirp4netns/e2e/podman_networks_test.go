@@ -10,8 +10,10 @@ import (
 
 // TestPodmanBridge is a network of containers, which share one slirp4netns. It
 // ends, by a signal, with the last of them.
-func TestPodmanBridge(t *testing.T) {
-	p := newPodman(t, user)
+func TestPodmanBridge(t *testing.T) { overPodmans(t, testPodmanBridge) }
+
+func testPodmanBridge(t *testing.T, version podmanVersion) {
+	p := newPodman(t, version, user)
 	p.do("network", "create", "shared")
 	port := freePort(t)
 	a := p.run("a", "shared", serve, "-p", fmt.Sprintf("%d:8080", port))
@@ -38,8 +40,10 @@ func TestPodmanBridge(t *testing.T) {
 
 // TestPodmanPod is two containers in one network namespace, whose ports were
 // published when there was none yet.
-func TestPodmanPod(t *testing.T) {
-	p := newPodman(t, user)
+func TestPodmanPod(t *testing.T) { overPodmans(t, testPodmanPod) }
+
+func testPodmanPod(t *testing.T, version podmanVersion) {
+	p := newPodman(t, version, user)
 	port := freePort(t)
 	p.do("pod", "create", "--name", "pod", "--network", servingNetwork, "-p", fmt.Sprintf("%d:8080", port))
 	inPod := func(name, command string) {
@@ -63,8 +67,10 @@ func TestPodmanPod(t *testing.T) {
 
 // TestPodmanDefaultPorts is ports that Podman forwards itself, past
 // slirp4netns: everybody who comes in by them has the container's address.
-func TestPodmanDefaultPorts(t *testing.T) {
-	p := newPodman(t, user)
+func TestPodmanDefaultPorts(t *testing.T) { overPodmans(t, testPodmanDefaultPorts) }
+
+func testPodmanDefaultPorts(t *testing.T, version podmanVersion) {
+	p := newPodman(t, version, user)
 	port := freePort(t)
 	box := p.run("box", "slirp4netns", wait, "-p", fmt.Sprintf("%d:80", port))
 	serveTCP(t, box.network(), "0.0.0.0:80", tellPeer)
@@ -79,8 +85,10 @@ func TestPodmanDefaultPorts(t *testing.T) {
 }
 
 // TestPodmanRoot is Podman of root, whose containers have no user namespace.
-func TestPodmanRoot(t *testing.T) {
-	p := newPodman(t, 0)
+func TestPodmanRoot(t *testing.T) { overPodmans(t, testPodmanRoot) }
+
+func testPodmanRoot(t *testing.T, version podmanVersion) {
+	p := newPodman(t, version, 0)
 	port := freePort(t)
 	s := &serving{p.run("web", servingNetwork+",allow_host_loopback=true", serve, "-p", fmt.Sprintf("%d:8080", port)), port}
 	s.checkServes()
@@ -92,8 +100,10 @@ func TestPodmanRoot(t *testing.T) {
 }
 
 // TestPodmanBuild is a build, whose command has the network.
-func TestPodmanBuild(t *testing.T) {
-	p := newPodman(t, user)
+func TestPodmanBuild(t *testing.T) { overPodmans(t, testPodmanBuild) }
+
+func testPodmanBuild(t *testing.T, version podmanVersion) {
+	p := newPodman(t, version, user)
 	p.containerfile("FROM scratch\nCOPY rootfs /\nRUN wget -qO /got http://lab.test/\n")
 	p.do("build", "--isolation", "rootless", "-q", "-t", "built", "-f", p.dir+"/Containerfile", p.dir)
 	slirp := p.last()

@@ -25,7 +25,9 @@ echo "loopback $(wget -qO- http://%s:8000/ 2>&1)"
 
 // TestPodmanOptions is what containers see with the options that Podman has for
 // slirp4netns.
-func TestPodmanOptions(t *testing.T) {
+func TestPodmanOptions(t *testing.T) { overPodmans(t, testPodmanOptions) }
+
+func testPodmanOptions(t *testing.T, version podmanVersion) {
 	const refused = "wget: can't connect to remote host (%s): Network is unreachable"
 	hostAddress(t, otherSource+"/24", lab.HostLink)
 	// Nothing has it as its source but what wants to.
@@ -45,7 +47,7 @@ func TestPodmanOptions(t *testing.T) {
 			[]string{"10.0.2.100/24", "65520", "10.0.2.3", "198.51.100.1", "", fmt.Sprintf(refused, "10.0.2.2")}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := newPodman(t, user)
+			p := newPodman(t, version, user)
 			box := p.run("box", c.network, wait)
 			want := fmt.Sprintf("addr %s\nmtu %s\ndns %s\nname %ssource %s\nsource6 %s\nloopback %s\n",
 				c.want[0], c.want[1], c.want[2], lab.InetPage, c.want[3], c.want[4], c.want[5])
@@ -59,14 +61,16 @@ func TestPodmanOptions(t *testing.T) {
 }
 
 // TestPodmanPublish is what comes in by published ports, and from whom.
-func TestPodmanPublish(t *testing.T) {
+func TestPodmanPublish(t *testing.T) { overPodmans(t, testPodmanPublish) }
+
+func testPodmanPublish(t *testing.T, version podmanVersion) {
 	for _, c := range []struct{ name, options, gateway string }{
 		{"host loopback", "allow_host_loopback=true,cidr=10.0.77.0/24,mtu=1500", "10.0.77.2"},
 		// The C program loses the answer to a UDP client on 127.0.0.1.
 		{"no host loopback", "enable_ipv6=true", "10.0.2.2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := newPodman(t, user)
+			p := newPodman(t, version, user)
 			tcp, udp := freePort(t), freePort(t)
 			box := p.run("box", "slirp4netns:port_handler=slirp4netns,"+c.options, "httpd -p 8080 -h /www; "+wait,
 				"-p", fmt.Sprintf("%d:80", tcp), "-p", fmt.Sprintf("%d:80/udp", udp), "-p", "127.0.0.1::8080")
