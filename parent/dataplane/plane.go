@@ -20,6 +20,7 @@ import (
 	"github.com/slirp4netns-go/slirp4netns/parent/outbound"
 	"github.com/slirp4netns-go/slirp4netns/parent/poll"
 	"github.com/slirp4netns-go/slirp4netns/parent/shortcut"
+	"github.com/slirp4netns-go/slirp4netns/parent/splice"
 )
 
 // ErrTapGone tells that the guest's network namespace ended, or that the other
@@ -136,11 +137,12 @@ func New(cfg Config) (*Plane, error) {
 			return p.fwd.Send(src, host, payload, segSize)
 		},
 	})
+	memory := splice.NewMemory()
 	p.tcp = outbound.NewTCP(outbound.TCPConfig{
 		Stack: p.stack, Policy: policy, Source: source, Poller: p.poller, Worker: p.worker, Sender: sender,
 		Nameserver: p.streams.Connect,
 		Max:        limits.tcp, Others: func() int { return p.fwd.Stats().TCP.Open },
-		Times: cfg.times,
+		Memory: memory, Times: cfg.times,
 	})
 	ports, conns := forwarding(descriptors())
 	p.fwd = hostfwd.New(hostfwd.Config{
@@ -150,6 +152,7 @@ func New(cfg Config) (*Plane, error) {
 		FirstLease: cfg.FirstLease,
 		Control:    source.Control,
 		MaxSockets: ports, MaxConns: conns,
+		Memory: memory,
 	})
 	p.takeReassembled()
 	return p, nil

@@ -16,6 +16,7 @@ import (
 
 	"github.com/slirp4netns-go/slirp4netns/parent/link"
 	"github.com/slirp4netns-go/slirp4netns/parent/shortcut"
+	"github.com/slirp4netns-go/slirp4netns/parent/splice"
 )
 
 // nicID is our only interface.
@@ -23,7 +24,8 @@ const nicID tcpip.NICID = 1
 
 const (
 	// tcpBuffer is the size in bytes of a connection's buffers in netstack,
-	// each way. They are filled only as needed. The guest's kernel has a
+	// each way, at most: splice.Memory decides how much of them a connection
+	// may use. The guest's kernel has a
 	// round-trip time of microseconds, so what counts is that a buffer holds
 	// a few segments of 64 KiB while the other side is not scheduled.
 	tcpBuffer = 1 << 20
@@ -57,10 +59,13 @@ func newStack(ep *link.Endpoint, cfg *Config, clk tcpip.Clock) (*stack.Stack, er
 		routes = append(routes, tcpip.Route{Destination: header.IPv6EmptySubnet, NIC: nicID})
 	}
 	s := stack.New(opts)
-	buffers := tcpip.TCPReceiveBufferSizeRangeOption{Min: tcp.MinBufferSize, Default: tcpBuffer, Max: tcpBuffer}
+	buffers := tcpip.TCPReceiveBufferSizeRangeOption{Min: tcp.MinBufferSize, Default: splice.LeastToHost, Max: tcpBuffer}
 	sendBuffers := tcpip.TCPSendBufferSizeRangeOption{Min: tcp.MinBufferSize, Default: tcpBuffer, Max: tcpBuffer}
 	sack := tcpip.TCPSACKEnabled(true)
-	moderate := tcpip.TCPModerateReceiveBufferOption(false)
+	// netstack's own way to size receive buffers is not used, as nobody calls
+	// its ModerateRecvBuf. With it the scale of the window is that of the
+	// largest buffer, and the window can be opened later.
+	moderate := tcpip.TCPModerateReceiveBufferOption(true)
 	tw := tcpip.TCPTimeWaitTimeoutOption(timeWait)
 	for _, opt := range []tcpip.SettableTransportProtocolOption{&buffers, &sendBuffers, &sack, &moderate, &tw} {
 		if err := s.SetTransportProtocolOption(tcp.ProtocolNumber, opt); err != nil {

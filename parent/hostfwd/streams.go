@@ -36,7 +36,7 @@ type streams struct {
 func newStreams(cfg *Config) *streams {
 	return &streams{
 		cfg:     cfg,
-		splice:  splice.Config{Poller: cfg.Poller, Worker: cfg.Worker, Orphans: splice.NewOrphans(splice.MaxOrphans)},
+		splice:  splice.Config{Poller: cfg.Poller, Worker: cfg.Worker, Orphans: splice.NewOrphans(splice.MaxOrphans), Memory: cfg.Memory},
 		waiting: list.New(),
 		all:     make(map[*conn]struct{}),
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/slirp4netns-go/slirp4netns/parent/datagram"
 	"github.com/slirp4netns-go/slirp4netns/parent/hostsock"
 	"github.com/slirp4netns-go/slirp4netns/parent/poll"
+	"github.com/slirp4netns-go/slirp4netns/parent/splice"
 )
 
 // Config is what a Table works with.
@@ -36,6 +37,7 @@ type Config struct {
 	// SYNRetries is how often the guest is asked again to accept a
 	// connection; 0: 4.
 	SYNRetries int
+	Memory     *splice.Memory // of the connections
 }
 
 const (

@@ -60,8 +60,9 @@ type TCPConfig struct {
 	// does not block. Unless dial is nil it is connected when dial, which
 	// blocks until then or until its context ends, has returned 0.
 	Nameserver func() (fd int, dial Dial, errno unix.Errno)
-	Max        int           // connections at most
-	Others     func() int    // connections of others that count, too; may be nil
+	Max        int        // connections at most
+	Others     func() int // connections of others that count, too; may be nil
+	Memory     *splice.Memory
 	Times      *splice.Times // nil: splice.DefaultTimes
 }
 
@@ -72,7 +73,7 @@ type Dial = func(context.Context) unix.Errno
 func NewTCP(cfg TCPConfig) *TCP {
 	t := &TCP{
 		cfg:        cfg,
-		splice:     splice.Config{Poller: cfg.Poller, Worker: cfg.Worker, Orphans: splice.NewOrphans(splice.MaxOrphans), Times: cfg.Times},
+		splice:     splice.Config{Poller: cfg.Poller, Worker: cfg.Worker, Orphans: splice.NewOrphans(splice.MaxOrphans), Memory: cfg.Memory, Times: cfg.Times},
 		proto:      cfg.Stack.TransportProtocolInstance(tcp.ProtocolNumber),
 		connecting: make(map[stack.TransportEndpointID]*flow),
 		dialling:   list.New(),
@@ -81,7 +82,7 @@ func NewTCP(cfg TCPConfig) *TCP {
 		waiting:    max(1, min(cfg.Max/waitingShare, maxConnecting)),
 	}
 	// More than pending lets in, or a SYN could be swallowed with its flow.
-	t.fwd = tcp.NewForwarder(cfg.Stack, 0, 4*t.waiting, t.handshake)
+	t.fwd = tcp.NewForwarder(cfg.Stack, splice.LeastToHost, 4*t.waiting, t.handshake)
 	cfg.Stack.SetTransportProtocolHandler(tcp.ProtocolNumber, t.handlePacket)
 	return t
 }

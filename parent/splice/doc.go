@@ -9,6 +9,9 @@
 //     endpoint's lock and so may not read.
 //   - FIN, RST and the last byte before them are passed on as they came, each
 //     direction by itself.
+//   - How much may lie in netstack is decided before it gets there, for each
+//     Flow and for all of them: by room towards the guest, by openWindow
+//     towards the host, from what Memory has left.
 //   - A socket that has failed is read to its end first; the guest's RST comes
 //     behind the last byte, unless it takes nothing and writes (refuse.go).
 //   - When both halves have ended nobody uses socket or endpoint any more,

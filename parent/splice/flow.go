@@ -19,7 +19,9 @@ type Config struct {
 	Worker *poll.Worker
 	// Orphans are for the connections that outlive their Flow's socket.
 	Orphans *Orphans
-	Times   *Times // nil: DefaultTimes
+	// Memory is shared by the Flows of all Configs.
+	Memory *Memory
+	Times  *Times // nil: DefaultTimes
 }
 
 // Flow is one TCP connection: an endpoint of netstack towards the guest and a
@@ -47,9 +49,11 @@ type Flow struct {
 	// started says that it is pumped, and that ep is set.
 	started atomic.Bool
 
-	toHost  half // guest → host
-	toGuest half // host → guest
-	left    atomic.Int32
+	toHost        half          // guest → host
+	receiveBuffer receiveBuffer // toHost's
+	toGuest       half          // host → guest
+	sendQueue     sendQueue     // toGuest's
+	left          atomic.Int32
 	// hostEvents collects what the poller said about the socket's end:
 	// hang-ups and errors do not come twice.
 	hostEvents atomic.Uint32
@@ -167,6 +171,8 @@ func (f *Flow) Start(ep tcpip.Endpoint) {
 	f.ep.SocketOptions().SetDelayOption(false) // the host's peer has decided on segments
 	f.cfg.times().Open.apply(f.ep)
 	f.cfg.times().Host.applyHost(f.fd)
+	f.initSendQueue()
+	f.initReceiveBuffer()
 	f.entry.Init(f, waiter.ReadableEvents|waiter.WritableEvents|waiter.EventRdHUp|waiter.EventHUp|waiter.EventErr)
 	f.queue.EventRegister(&f.entry)
 	f.started.Store(true)
@@ -253,7 +259,9 @@ func (f *Flow) halfDone() {
 		AbortOnClose(f.fd)
 	}
 	f.closeSocket()
+	f.cfg.Memory.toHost.charge(f, 0)
 	if f.dead.Load() {
+		f.cfg.Memory.toGuest.charge(f, 0)
 		f.unlimit()
 		f.queue.EventUnregister(&f.entry)
 		f.ep.Abort()

@@ -93,6 +93,7 @@ func (o *Orphans) removeLocked(f *Flow) bool {
 	}
 	o.list.Remove(f.orphan)
 	f.orphan = nil
+	f.cfg.Memory.toGuest.charge(f, 0)
 	f.unlimit()
 	return true
 }

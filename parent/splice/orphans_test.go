@@ -22,7 +22,7 @@ func (a abortable) Close() {}
 func TestOrphansBound(t *testing.T) {
 	const most, writers, each = 10, 4, 20_000
 	o := NewOrphans(most)
-	cfg := &Config{Orphans: o}
+	cfg := &Config{Orphans: o, Memory: NewMemory()}
 	var aborted atomic.Int32
 	over := 0
 	var wg sync.WaitGroup

@@ -10,7 +10,7 @@ import (
 
 // progress is how the guest takes what is sent to it. It is told from what the
 // guest acknowledges: netstack takes more only when half of its buffer is free,
-// which at 800 kB/s is every 0.6 s.
+// which may be half a second for a slow guest that has been fast before.
 type progress struct {
 	// acked is how many bytes the guest had acknowledged when it was last seen
 	// to take some.

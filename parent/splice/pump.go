@@ -35,6 +35,7 @@ func (f *Flow) pumpToHost() step {
 		case nil:
 			moved += res.Count
 			f.fromGuest.Add(uint64(res.Count))
+			f.openWindow()
 			if w.errno == unix.EAGAIN {
 				return f.untilOut()
 			}
@@ -82,6 +83,7 @@ func (f *Flow) readInto(w *hostWriter) (res tcpip.ReadResult, err tcpip.Error) {
 // untilOut waits until the host's socket takes more, unless the guest has
 // reset the connection: then the rest is not for anybody.
 func (f *Flow) untilOut() step {
+	f.receiveBuffer.steady.stop()
 	if f.guestHasReset() {
 		return f.guestGone()
 	}
@@ -130,7 +132,9 @@ func (f *Flow) pumpToGuest() step {
 			}
 			return f.hostEnd()
 		}
-		r.left = n
+		if r.left = f.room(n); r.left == 0 {
+			return idle // until netstack says that there is some
+		}
 		m, err := f.ep.Write(&r, tcpip.WriteOptions{})
 		if r.errno != 0 {
 			// Bytes that were promised did not come, or came and were
@@ -141,6 +145,7 @@ func (f *Flow) pumpToGuest() step {
 		case nil:
 			moved += int(m)
 			f.intoGuest.Add(uint64(m))
+			f.wrote(m)
 			if f.hostFailed.Load() {
 				f.seeProgress()
 			}
@@ -149,7 +154,7 @@ func (f *Flow) pumpToGuest() step {
 		default:
 			return f.guestGone()
 		}
-		if m == 0 || r.left == 0 && n < little && !f.hostEnding() {
+		if m == 0 || int(m) == n && n < little && !f.hostEnding() {
 			return idle // what comes from now on is an event of its own
 		}
 	}

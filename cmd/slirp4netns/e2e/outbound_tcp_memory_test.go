@@ -1,0 +1,183 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
+)
+
+// What connections hold whose other end takes nothing has a bound for each and
+// one for all together. The C program is there to compare; it has no more than
+// 1024 descriptors.
+func TestTCPMemory(t *testing.T) {
+	for _, m := range []struct {
+		name  string
+		conns int
+		most  int // MiB of ours; before there was a bound it was what was says
+		was   int // MiB
+		// open makes connections that hold something, now or in a moment, and
+		// says what is to be checked at the end.
+		open func(t *testing.T, g *lab.Guest, conns int) (check func())
+	}{
+		{"single bytes to readers that sleep", 20, 24, 225, openDribble},
+		{"readers that sleep", 200, 48, 224, openSleepers},
+		{"readers that sleep", 2000, 128, 0, openSleepers},
+		{"readers that fall asleep", 100, 80, 0, openDozers},
+		{"writers to a server that sleeps", 200, 60, 0, openWriters},
+		{"writers to a server that sleeps", 2000, 128, 0, openWriters},
+	} {
+		t.Run(fmt.Sprint(m.conns, " ", m.name), func(t *testing.T) {
+			for name, binary := range map[string]string{"ours": "", "C": lab.Reference} {
+				if name == "C" && m.conns > 1000 {
+					continue
+				}
+				t.Run(name, func(t *testing.T) {
+					g, s := guestOf(t, binary, lab.OrdinaryUID, "--mtu=65520")
+					idle := residentKiB(t, s.Process.Pid) >> 10
+					check := m.open(t, g, m.conns)
+					busy := highestKiB(t, s.Process.Pid) >> 10
+					t.Logf("%d MiB, %d before", busy, idle)
+					if name == "ours" && busy > m.most {
+						t.Errorf("%d MiB, want %d at most", busy, m.most)
+					}
+					check()
+				})
+			}
+		})
+	}
+}
+
+// highestKiB is the resident memory of a process when it has not grown any more
+// for a second.
+func highestKiB(t *testing.T, pid int) (highest int) {
+	t.Helper()
+	for since := time.Now(); time.Since(since) < time.Second; time.Sleep(10 * time.Millisecond) {
+		if now := residentKiB(t, pid); now > highest {
+			highest, since = now, time.Now()
+		}
+	}
+	return highest
+}
+
+// openDribble has a server send single bytes to guests that read none of them,
+// as fast as they are taken one by one. In the end they read, and none is lost.
+func openDribble(t *testing.T, g *lab.Guest, conns int) (check func()) {
+	const each = 18_000
+	accepted := make(chan *net.TCPConn)
+	over := make(chan struct{})
+	at := listenInet(t, func(c *net.TCPConn) { accepted <- c; <-over })
+	t.Cleanup(func() { close(over) })
+	var readers, writers []*net.TCPConn
+	for range conns {
+		readers = append(readers, mustDial(t, g, at.String()))
+		c := <-accepted
+		c.SetDeadline(time.Now().Add(commandTimeout))
+		writers = append(writers, c)
+	}
+	for n := range each {
+		for _, c := range writers {
+			if _, err := c.Write([]byte{byte(n)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return func() {
+		for i, c := range readers {
+			b := make([]byte, each)
+			c.SetReadDeadline(time.Now().Add(commandTimeout))
+			if n, err := io.ReadFull(c, b); err != nil {
+				t.Fatalf("reader %d: %d bytes, %v", i, n, err)
+			}
+			for n := range b {
+				if b[n] != byte(n) {
+					t.Fatalf("reader %d: byte %d is %d, want %d", i, n, b[n], byte(n))
+				}
+			}
+		}
+	}
+}
+
+// kernelBuffer is the size in bytes of the senders' own buffers, which would
+// otherwise grow to 4 MiB each, until the kernel is short of memory for TCP.
+const kernelBuffer = 64 << 10
+
+// sendOn sends without end until c is closed.
+func sendOn(c *net.TCPConn) {
+	c.SetWriteBuffer(kernelBuffer)
+	for b := make([]byte, kernelBuffer); ; {
+		if _, err := c.Write(b); err != nil {
+			return
+		}
+	}
+}
+
+// openSleepers has a server send without end to guests that read nothing.
+func openSleepers(t *testing.T, g *lab.Guest, conns int) (check func()) {
+	at := listenInet(t, sendOn)
+	for range conns {
+		mustDial(t, g, at.String())
+	}
+	return func() { readOne(t, g, at.String()) }
+}
+
+// openDozers is the same with guests that read a good deal first.
+func openDozers(t *testing.T, g *lab.Guest, conns int) (check func()) {
+	at := listenInet(t, sendOn)
+	var wg sync.WaitGroup
+	for range conns {
+		c := mustDial(t, g, at.String())
+		wg.Go(func() {
+			if n, err := io.CopyN(io.Discard, c, 3<<20); err != nil {
+				t.Errorf("%d bytes, %v", n, err)
+			}
+		})
+	}
+	wg.Wait()
+	return func() { readOne(t, g, at.String()) }
+}
+
+// readOne sees that a new connection has data beside the ones that sleep.
+func readOne(t *testing.T, g *lab.Guest, at string) {
+	c := mustDial(t, g, at)
+	start := time.Now()
+	c.SetReadDeadline(start.Add(commandTimeout))
+	const size = 256 << 20
+	if n, err := io.CopyN(io.Discard, c, size); err != nil {
+		t.Fatalf("a reader beside those that sleep: %d bytes, %v", n, err)
+	}
+	t.Logf("a reader beside them: %.1f Gbit/s", size*8/time.Since(start).Seconds()/1e9)
+}
+
+// openWriters has guests write without end to a server that reads nothing.
+func openWriters(t *testing.T, g *lab.Guest, conns int) (check func()) {
+	over := make(chan struct{})
+	at := listenInet(t, func(*net.TCPConn) { <-over })
+	t.Cleanup(func() { close(over) })
+	for range conns {
+		go sendOn(mustDial(t, g, at.String()))
+	}
+	return func() {
+		const size = 256 << 20
+		got := make(chan int64)
+		sink := listenInet(t, func(c *net.TCPConn) {
+			n, _ := io.CopyN(io.Discard, c, size)
+			got <- n
+		})
+		start := time.Now()
+		go sendOn(mustDial(t, g, sink.String()))
+		select {
+		case n := <-got:
+			if n != size {
+				t.Fatalf("a writer beside them: %d bytes, want %d", n, size)
+			}
+			t.Logf("a writer beside them: %.1f Gbit/s", size*8/time.Since(start).Seconds()/1e9)
+		case <-time.After(commandTimeout):
+			t.Fatal("a writer beside them got stuck")
+		}
+	}
+}
