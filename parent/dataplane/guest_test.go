@@ -44,7 +44,7 @@ type guest struct {
 	raw chan []byte
 }
 
-// pairBuffer is the size in bytes of the socket pair's buffers.
+// pairBuffer is the size in bytes of the socket pair's buffer to the guest.
 const pairBuffer = 8 << 20
 
 // newGuest starts a Plane and connects a guest to it. Everything ends with the
@@ -67,12 +67,10 @@ func newGuest(t *testing.T, change func(*Config)) *guest {
 		t.Fatal(err)
 	}
 	// A TAP holds 1,000 frames; this has to hold what a connection may have on its
-	// way. netstack takes seconds to make good for a burst that was dropped. It
-	// takes root to have more than net.core.wmem_max.
-	for _, fd := range fds {
-		if unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, pairBuffer) != nil {
-			_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, pairBuffer)
-		}
+	// way to the guest. netstack takes seconds to make good for a burst that was
+	// dropped. It takes root to have more than net.core.wmem_max.
+	if unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, pairBuffer) != nil {
+		_ = unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_SNDBUF, pairBuffer)
 	}
 	if err := p.Start(fds[0], tun.Features{Name: "pair"}); err != nil {
 		t.Fatal(err)

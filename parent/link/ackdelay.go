@@ -24,6 +24,9 @@ const (
 	ackDelay  = time.Millisecond
 	smallData = 536 // bytes: the smallest MSS (RFC 9293, section 3.7.1)
 	maxHeld   = 64
+	// plainSize is the header's size in bytes with timestamps: one that is
+	// longer tells of segments that are missing (SACK).
+	plainSize = header.TCPMinimumSize + 12
 )
 
 // ack is one that waits.
@@ -36,13 +39,14 @@ type ack struct {
 // acks are those that wait, the oldest first.
 type acks struct {
 	waiting atomic.Int32 // len(list)
+	ending  atomic.Bool  // a guest's last segment is being processed
 
 	mu   sync.Mutex
 	list []ack // guarded by mu
 }
 
 // delayAck has the acknowledgement of a segment wait that was just queued, if it
-// is one of those.
+// is one of those. processed must be called when the segment has been processed.
 func (e *Endpoint) delayAck(ip []byte, tcp header.TCP) {
 	size := smallSize(tcp)
 	if size == 0 {
@@ -53,11 +57,15 @@ func (e *Endpoint) delayAck(ip []byte, tcp header.TCP) {
 		return
 	}
 	if ep := e.input.Quiet(tcp.SequenceNumber(), size); ep != nil {
-		// Before End: should netstack say something all the same, it is
-		// forgotten again.
+		// Before it is processed: should netstack say something all the
+		// same, it is forgotten again.
 		e.acks.add(ack{c, time.Now(), ep})
+		e.acks.ending.Store(tcp.Flags().Contains(header.TCPFlagFin))
 	}
 }
+
+// processed ends what delayAck began.
+func (a *acks) processed() { a.ending.Store(false) }
 
 // smallSize is how many sequence numbers a segment takes that has little data or
 // is the guest's last: something is likely to be said to that. It is 0 for
@@ -110,12 +118,20 @@ func (a *acks) forget(pkt *stack.PacketBuffer) {
 	}
 }
 
-// over is told of the guest's segments: what waited for a connection that it
-// resets, or begins anew, is not for anybody.
-func (a *acks) over(ip, tcp []byte) {
-	if a.waiting.Load() != 0 && header.TCP(tcp).Flags().Intersects(header.TCPFlagSyn|header.TCPFlagRst) {
-		a.drop(connectionOf(ip, tcp, true))
+// keepsBack tells whether pkt is the acknowledgement of a FIN that waits, which
+// netstack makes all the same.
+func (a *acks) keepsBack(pkt *stack.PacketBuffer) bool {
+	if !a.ending.Load() || pkt.Data().Size() != 0 {
+		return false
 	}
+	ip, tcp := pkt.NetworkHeader().Slice(), header.TCP(pkt.TransportHeader().Slice())
+	if len(tcp) < header.TCPMinimumSize || len(tcp) > plainSize || tcp.Flags() != header.TCPFlagAck {
+		return false
+	}
+	c := connectionOf(ip, tcp, false)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.find(c) >= 0
 }
 
 // drop drops what waits for a connection.

@@ -60,28 +60,6 @@ func (a *acks) waits(t *testing.T, port uint16) bool {
 	return true
 }
 
-// What the guest resets, or begins anew, needs no acknowledgement any more.
-func TestAckOver(t *testing.T) {
-	for flags, want := range map[header.TCPFlags]int32{
-		header.TCPFlagAck:                     1,
-		header.TCPFlagRst:                     0,
-		header.TCPFlagRst | header.TCPFlagAck: 0,
-		header.TCPFlagSyn:                     0,
-	} {
-		var a acks
-		if !a.waits(t, 7) {
-			t.Fatal("it does not wait")
-		}
-		ip, tcp := fromGuest(t, 8, header.TCPFlagRst)
-		a.over(ip, tcp)
-		ip, tcp = fromGuest(t, 7, flags)
-		a.over(ip, tcp)
-		if got := a.waiting.Load(); got != want {
-			t.Errorf("%v: %d wait, want %d", flags, got, want)
-		}
-	}
-}
-
 // What acknowledges a small segment waits, one of a connection, until something
 // else of the same connection says it as well, or its time has come.
 func TestAckDelay(t *testing.T) {
@@ -149,4 +127,48 @@ func TestSmallSize(t *testing.T) {
 	if got := smallSize(h); got != 0 {
 		t.Errorf("a header that is not all there takes %d", got)
 	}
+}
+
+// netstack's acknowledgement of a FIN is kept back while that is processed, and
+// nothing else is.
+func TestAckOfFIN(t *testing.T) {
+	var a acks
+	a.waits(t, 1)
+	if a.keepsBack(segment(t, 1, header.TCPFlagAck, "")) {
+		t.Error("an acknowledgement is kept back while no FIN is processed")
+	}
+	a.ending.Store(true)
+	if !a.keepsBack(segment(t, 1, header.TCPFlagAck, "")) {
+		t.Error("the acknowledgement is sent")
+	}
+	for name, pkt := range map[string]*stack.PacketBuffer{
+		"another connection's": segment(t, 2, header.TCPFlagAck, ""),
+		"data":                 segment(t, 1, header.TCPFlagAck, "x"),
+		"FIN":                  segment(t, 1, header.TCPFlagAck|header.TCPFlagFin, ""),
+		"RST":                  segment(t, 1, header.TCPFlagAck|header.TCPFlagRst, ""),
+		"SACK":                 longer(t, segment(t, 1, header.TCPFlagAck, ""), plainSize+12),
+	} {
+		if a.keepsBack(pkt) {
+			t.Errorf("%s is kept back", name)
+		}
+	}
+	a.processed()
+	if a.keepsBack(segment(t, 1, header.TCPFlagAck, "")) {
+		t.Error("an acknowledgement is kept back afterwards")
+	}
+	if a.due(true) == nil {
+		t.Error("it is forgotten")
+	}
+}
+
+// longer gives a segment options.
+func longer(t *testing.T, pkt *stack.PacketBuffer, size int) *stack.PacketBuffer {
+	t.Helper()
+	long := stack.NewPacketBuffer(stack.PacketBufferOptions{ReserveHeaderBytes: header.IPv4MinimumSize + size})
+	t.Cleanup(long.DecRef)
+	tcp := header.TCP(long.TransportHeader().Push(size))
+	copy(tcp, pkt.TransportHeader().Slice())
+	tcp.SetDataOffset(uint8(size))
+	copy(long.NetworkHeader().Push(header.IPv4MinimumSize), pkt.NetworkHeader().Slice())
+	return long
 }

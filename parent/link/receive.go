@@ -205,9 +205,6 @@ func (r *reader) gathered(s *gro.Segment) {
 func (r *reader) pass(proto tcpip.NetworkProtocolNumber, v *buffer.View, hdrLen int) {
 	b := v.AsSlice()
 	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithView(v)})
-	if hdrLen != 0 && len(b) >= hdrLen+header.TCPMinimumSize {
-		r.e.acks.over(b, b[hdrLen:])
-	}
 	defer pkt.DecRef()
 	if hdrLen == 0 || r.e.input == nil || !r.e.input.Begin(proto, b, hdrLen) {
 		r.e.dispatcher.DeliverNetworkPacket(proto, pkt)
@@ -217,7 +214,9 @@ func (r *reader) pass(proto tcpip.NetworkProtocolNumber, v *buffer.View, hdrLen 
 	if r.e.tap != nil {
 		r.e.delayAck(b, header.TCP(b[hdrLen:]))
 	}
-	if r.e.input.End() {
+	timeWait := r.e.input.End()
+	r.e.acks.processed()
+	if timeWait {
 		// Where that lasts for no time it takes a timer's goroutine to
 		// end it. The guest may use its port again, in the very next
 		// frame. Each 61st time Gosched comes back at once.

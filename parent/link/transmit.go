@@ -76,6 +76,9 @@ func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) 
 
 // WriteTCP is WritePackets with one packet.
 func (e *Endpoint) WriteTCP(pkt *stack.PacketBuffer) tcpip.Error {
+	if e.acks.keepsBack(pkt) {
+		return nil
+	}
 	e.acks.forget(pkt)
 	if !e.writePacket(pkt) {
 		return &tcpip.ErrNoBufferSpace{}

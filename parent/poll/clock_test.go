@@ -1,6 +1,7 @@
 package poll
 
 import (
+	"sync"
 	"testing"
 	"time"
 )
@@ -27,4 +28,29 @@ func TestClock(t *testing.T) {
 	if now := c.Now(); now < last {
 		t.Errorf("%v after %v", now, last)
 	}
+}
+
+// It does not go back for those who look while others stop it and let it go.
+func TestClockOfMany(t *testing.T) {
+	c := NewClock()
+	end := time.Now().Add(50 * time.Millisecond)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			last := c.Now()
+			for time.Now().Before(end) {
+				if now := c.Now(); now < last {
+					t.Errorf("%v after %v", now, last)
+					return
+				} else {
+					last = now
+				}
+			}
+		})
+	}
+	for time.Now().Before(end) {
+		c.Stop()
+		c.Go()
+	}
+	all.Wait()
 }

@@ -188,7 +188,7 @@ func TestWorkerHold(t *testing.T) {
 		t.Error("held twice")
 	}
 	ran := make(chan int, 100)
-	tasks := make([]Task, 2*inline)
+	tasks := make([]Task, 2*inlineMost)
 	for i := range tasks {
 		tasks[i].Init(func() { ran <- i })
 	}

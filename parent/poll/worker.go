@@ -3,6 +3,7 @@ package poll
 import (
 	"runtime"
 	"sync"
+	"time"
 )
 
 // Task is a piece of work that can be queued at most once at a time. It is
@@ -71,19 +72,37 @@ func (w *Worker) Hold() bool {
 	return true
 }
 
-// inline is how many tasks Release runs itself. What is more waits for its turn
-// among the other goroutines.
-const inline = 32
+// What Release runs itself: so many tasks in any case, and more for so long. The
+// rest waits for its turn among the other goroutines.
+const (
+	inlineLeast = 4
+	inlineMost  = 32
+	inlineTime  = 500 * time.Microsecond
+)
 
 // Release ends Hold.
 func (w *Worker) Release() {
-	for range inline {
+	var begin time.Time
+	for i := range inlineMost {
+		switch {
+		case i < inlineLeast:
+		case i == inlineLeast:
+			begin = time.Now()
+		case time.Since(begin) > inlineTime:
+			w.let()
+			return
+		}
 		t := w.takeHeld()
 		if t == nil {
 			return
 		}
 		t.run()
 	}
+	w.let()
+}
+
+// let has the Worker's own goroutine do what is left.
+func (w *Worker) let() {
 	w.mu.Lock()
 	wake := w.held && w.head != nil
 	if wake {

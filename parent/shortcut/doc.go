@@ -10,12 +10,12 @@
 // IP, iptables, demultiplexer) would find out what Input knows.
 //
 // netstack acknowledges each segment as it comes. Quiet has it believe that it
-// has done so, and Acknowledge that it has not: in between there may be an answer
-// that acknowledges it as well.
+// has done so, and Acknowledge does it: in between there may be an answer that
+// acknowledges it as well.
 //
 // Output: on the way back an IP header is all that those layers add.
 //
-// Two functions and some fields are not exported by netstack. A go:linkname reaches
+// Three functions and some fields are not exported by netstack. A go:linkname reaches
 // the functions, and fails to link should they be gone; the fields are found by
 // their names, which NewInput looks up. The version of netstack is pinned, and
 // TestNetstack looks at all of them.

@@ -115,11 +115,6 @@ func (in *Input) Queue(proto tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffe
 func (in *Input) End() (timeWait bool) {
 	ep := in.ep
 	in.ep = nil
-	return in.process(ep) == tcp.StateTimeWait
-}
-
-// process unlocks an endpoint that is owned, and processes what is queued to it.
-func (in *Input) process(ep *tcp.Endpoint) tcp.EndpointState {
 	owned := in.fields.ownedBy(ep)
 	owned.Store(0)
 	ep.ResumeWork() // unlocks it
@@ -139,5 +134,5 @@ func (in *Input) process(ep *tcp.Endpoint) tcp.EndpointState {
 		ep.LockUser()
 		ep.UnlockUser()
 	}
-	return tcp.EndpointState(ep.State())
+	return tcp.EndpointState(ep.State()) == tcp.StateTimeWait
 }

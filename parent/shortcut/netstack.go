@@ -21,6 +21,12 @@ func handleConnected(*tcp.Endpoint)
 //go:linkname handleConnecting gvisor.dev/gvisor/pkg/tcpip/transport/tcp.handleConnecting
 func handleConnecting(*tcp.Endpoint)
 
+// sendAck sends an acknowledgement of all that a sender's endpoint, whose lock
+// is held, has received.
+//
+//go:linkname sendAck gvisor.dev/gvisor/pkg/tcpip/transport/tcp.(*sender).sendAck
+func sendAck(sender unsafe.Pointer)
+
 // fields are where netstack keeps what it does not export.
 type fields struct {
 	// owned is 1 while a caller of the endpoint's methods holds the lock.
@@ -81,11 +87,16 @@ func (f *fields) ownedBy(ep *tcp.Endpoint) *atomicbitops.Uint32 {
 	return (*atomicbitops.Uint32)(unsafe.Add(unsafe.Pointer(ep), f.owned))
 }
 
+// sender is ep's, nil before its handshake.
+func (f *fields) sender(ep *tcp.Endpoint) unsafe.Pointer {
+	return *(*unsafe.Pointer)(unsafe.Add(unsafe.Pointer(ep), f.snd))
+}
+
 // numbers are what ep, whose lock is held, has acknowledged and what it expects
 // next, and how many bytes came before their turn. ok is false before its
 // handshake.
 func (f *fields) numbers(ep *tcp.Endpoint) (maxSentAck *seqnum.Value, rcvNxt seqnum.Value, pending int, ok bool) {
-	snd := *(*unsafe.Pointer)(unsafe.Add(unsafe.Pointer(ep), f.snd))
+	snd := f.sender(ep)
 	rcv := *(*unsafe.Pointer)(unsafe.Add(unsafe.Pointer(ep), f.rcv))
 	if snd == nil || rcv == nil {
 		return nil, 0, 0, false

@@ -10,7 +10,8 @@ import (
 // not be acknowledged when End processes it, if it is the one that is expected
 // next and nothing else is owed. Then the caller must call Acknowledge with the
 // result before long, unless the connection sends something else first. It is
-// called between Queue and End, and returns nil if all goes its usual way.
+// called between Queue and End, and returns nil if all goes its usual way. A FIN
+// netstack acknowledges all the same.
 //
 // Should netstack not take the segment, it finds that it has acknowledged too
 // much, and says at once what it has.
@@ -31,10 +32,10 @@ func (in *Input) Quiet(seq, size uint32) stack.TransportEndpoint {
 func (in *Input) Acknowledge(t stack.TransportEndpoint) {
 	ep := t.(*tcp.Endpoint)
 	ep.LockUser()
+	defer ep.UnlockUser()
 	if connected(tcp.EndpointState(ep.State())) {
-		if acked, next, _, ok := in.fields.numbers(ep); ok {
-			*acked = next - 1
+		if snd := in.fields.sender(ep); snd != nil {
+			sendAck(snd)
 		}
 	}
-	in.process(ep)
 }
