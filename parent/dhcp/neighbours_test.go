@@ -7,26 +7,36 @@ import (
 
 // near is what the link knows, and which addresses it was told to ask for.
 type near struct {
-	speakers map[netip.Addr]mac
+	speakers map[netip.Addr]speaker
 	asked    []netip.Addr
 }
 
-func (n *near) Speaker(a netip.Addr) ([6]byte, bool) {
-	m, ok := n.speakers[a]
-	return m, ok
+type speaker struct {
+	mac
+	said bool
+}
+
+func (n *near) Speaker(a netip.Addr) (m [6]byte, said, known bool) {
+	s, known := n.speakers[a]
+	return s.mac, s.said, known
 }
 
 func (n *near) Ask(a netip.Addr) { n.asked = append(n.asked, a) }
 
 func (n *near) Left(a netip.Addr, m [6]byte) {
-	if n.speakers[a] == m {
+	if n.speakers[a].mac == m {
 		delete(n.speakers, a)
 	}
 }
 
-// speaks is a frame of a client's from an address.
+// speaks is a client's ARP message that an address is its own.
 func (n *near) speaks(id int, addr string) {
-	n.speakers[netip.MustParseAddr(addr)] = mac(client{id: id}.message().ClientHWAddr)
+	n.speakers[netip.MustParseAddr(addr)] = speaker{mac(client{id: id}.message().ClientHWAddr), true}
+}
+
+// passes is another frame of a client's from an address.
+func (n *near) passes(id int, addr string) {
+	n.speakers[netip.MustParseAddr(addr)] = speaker{mac(client{id: id}.message().ClientHWAddr), false}
 }
 
 // isAsked wants one address to have been asked for since the last time, or none.
@@ -44,7 +54,7 @@ func (n *near) isAsked(t *testing.T, addr string) {
 
 // neighbours gives the server a link.
 func (r *rig) neighbours() *near {
-	n := &near{speakers: map[netip.Addr]mac{}}
+	n := &near{speakers: map[netip.Addr]speaker{}}
 	r.pool.near = n
 	return n
 }
@@ -112,6 +122,22 @@ func TestNeighbourTakesALease(t *testing.T) {
 	r.want("NAK", client{id: 1, kind: ask, wanted: "10.0.2.15"})
 	r.bind(1, "10.0.2.16")
 	r.want("OFFER 10.0.2.15", client{id: 9, kind: discover})
+}
+
+// It is not another machine's when just packets come from there by another
+// Ethernet address: a client with two cards keeps what it has, and nobody else
+// gets it.
+func TestNeighbourByAnotherCard(t *testing.T) {
+	r := newRig(t, "10.0.2.0/24")
+	n := r.neighbours()
+	r.bind(1, "10.0.2.15")
+	n.passes(9, "10.0.2.15")
+	r.want("ACK 10.0.2.15", client{id: 1, kind: ask, current: "10.0.2.15"})
+	r.want("ACK 10.0.2.15", client{id: 1, kind: ask, wanted: "10.0.2.15"})
+	r.want("OFFER 10.0.2.15", client{id: 1, kind: discover})
+	r.want("OFFER 10.0.2.16", client{id: 2, kind: discover, wanted: "10.0.2.15"})
+	n.passes(9, "10.0.2.17")
+	r.want("OFFER 10.0.2.18", client{id: 3, kind: discover, wanted: "10.0.2.17"})
 }
 
 // What a client declines stays set aside for its time, and then for as long as

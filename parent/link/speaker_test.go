@@ -12,7 +12,7 @@ import (
 func TestSpeaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newAsked(t)
-		if m, known := n.speaker(oneAddr); known {
+		if m, _, known := n.speaker(oneAddr); known {
 			t.Errorf("%x speaks from an address that nothing came from", m)
 		}
 		if d := n.now(); d.length != 0 || d.requests != nil {
@@ -21,19 +21,19 @@ func TestSpeaker(t *testing.T) {
 		n.learn(oneAddr, oneMAC, 1, true)
 		n.learn(otherAddr, oneMAC, 1, true)
 		n.left(otherAddr, otherMAC) // is not who speaks from it
-		if m, known := n.speaker(otherAddr); !known || m != oneMAC {
-			t.Errorf("%x, %t: want %x", m, known, oneMAC)
+		if m, said, known := n.speaker(otherAddr); !known || !said || m != oneMAC {
+			t.Errorf("%x, %t, %t: want %x, who said so", m, said, known, oneMAC)
 		}
 		n.left(otherAddr, oneMAC)
-		if _, known := n.speaker(otherAddr); known {
+		if _, _, known := n.speaker(otherAddr); known {
 			t.Error("it has left, and still speaks")
 		}
 		time.Sleep(3 * lookEvery)
 		if d := n.now(); d.requests != nil {
 			t.Errorf("asked %q of whom nobody wanted to know anything", d.requests)
 		}
-		if m, known := n.speaker(oneAddr); !known || m != oneMAC {
-			t.Errorf("%x, %t: want %x", m, known, oneMAC)
+		if m, said, known := n.speaker(oneAddr); !known || !said || m != oneMAC {
+			t.Errorf("%x, %t, %t: want %x, who said so", m, said, known, oneMAC)
 		}
 		time.Sleep(2*lookEvery + maxRequests*askEvery)
 		synctest.Wait()

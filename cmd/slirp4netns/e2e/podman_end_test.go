@@ -133,6 +133,9 @@ func TestPodmanInfo(t *testing.T) { overPodmans(t, testPodmanInfo) }
 
 func testPodmanInfo(t *testing.T, version podmanVersion) {
 	p := newPodman(t, version, user)
+	if got, want := p.do("version", "--format", "{{.Client.Version}}"), string(version); strings.TrimSpace(got) != want {
+		t.Errorf("it is Podman %q, want %q", got, want)
+	}
 	says, status := runToEnd(t, user, lab.Binary, "--version")
 	if status != 0 || !strings.HasPrefix(says, "slirp4netns version ") {
 		t.Fatalf("--version: %d, %q", status, says)
