@@ -9,6 +9,8 @@ import (
 
 	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
+
+	"github.com/slirp4netns-go/slirp4netns/parent/gro"
 )
 
 // packet6 builds an IPv6 packet. next announces payload, which may begin with
@@ -43,7 +45,8 @@ func FuzzReceive(f *testing.F) {
 	} {
 		f.Add(uint8(2), ethernet(etherIPv6, packet6(c.next, []byte(c.payload))))
 	}
-	plain, vnet := newHarness(f, 0), newHarness(f, 10)
+	plain, vnet, wire := newHarness(f, 0), newHarness(f, 10), newHarness(f, 0)
+	wire.batch = gro.New(wire.gathered)
 	f.Fuzz(func(t *testing.T, flags uint8, frame []byte) {
 		if len(frame) > viewSize {
 			return
@@ -58,8 +61,9 @@ func FuzzReceive(f *testing.F) {
 		if at := ethLen + start + offset; v.NeedsCsum && at+2 <= len(frame) {
 			frame = slices.Concat(frame[:at], []byte{0, 0}, frame[at+2:]) // where it is written to
 		}
-		for _, h := range []*harness{plain, vnet} {
+		for _, h := range []*harness{plain, vnet, wire} {
 			h.get(v, frame)
+			h.overtakes()
 			for _, p := range slices.Concat(h.taken, h.netstack.packets) {
 				if v.NeedsCsum && len(p) >= start+offset+2 {
 					clear(p[start+offset:][:2])
