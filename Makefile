@@ -32,6 +32,8 @@ NEED_TEST  := $(NEED_LAB) slirp4netns=slirp4netns strace=strace git=git gcc=gcc 
 	/usr/include/stdio.h=libc6-dev protoc=protobuf-compiler qemu-s390x-static=qemu-user-static
 # Callers, and what they and the manual's examples use.
 NEED_TEST  += iptables=iptables vde_plug=vdeplug bwrap=bubblewrap
+# What docs/security.md compares with.
+NEED_TEST  += pasta=passt
 # What Podman is built from.
 NEED_PODMAN := gcc=gcc pkg-config=pkg-config /usr/include/seccomp.h=libseccomp-dev /usr/include/sqlite3.h=libsqlite3-dev
 NEED_BENCH := $(NEED_LAB) slirp4netns=slirp4netns iperf3=iperf3 linux.uml=user-mode-linux busybox=busybox-static pasta=passt wrk=wrk nginx=nginx-light newuidmap=uidmap
