@@ -248,3 +248,24 @@ func TestComparedByPath(t *testing.T) {
 		t.Errorf("status %d, it said\n%swant setegid(0) to fail", status, out)
 	}
 }
+
+// TestComparedFilter: the C program says which calls its filter forbids, and
+// allows all others.
+func TestComparedFilter(t *testing.T) {
+	g := lab.NewGuest(t, byUser)
+	s := lab.StartSlirp(t, lab.SlirpOptions{Binary: lab.Reference, UID: user,
+		Args: append(bothLocks[:2:2], "-c", strconv.Itoa(g.PID), "tap0")})
+	s.Stop()
+	const intro = "The following syscalls are blocked: "
+	_, list, _ := strings.Cut(s.Log(), intro)
+	list, _, _ = strings.Cut(list, "\n")
+	forbidden := strings.Fields(list)
+	if !slices.Contains(forbidden, "execve") {
+		t.Fatalf("%q is not in\n%s", intro, s.Log())
+	}
+	for _, call := range []string{"bpf", "clone", "io_uring_setup", "mprotect"} {
+		if slices.Contains(forbidden, call) {
+			t.Errorf("%s is among %q", call, forbidden)
+		}
+	}
+}

@@ -72,6 +72,11 @@ func trace(pid int) map[string]string {
 	if ways["PTRACE_ATTACH"] = unix.PtraceAttach(pid); ways["PTRACE_ATTACH"] == nil {
 		letGo(pid)
 	}
+	for name, call := range namespaceWays {
+		ways[name] = call.get(pidfd)
+	}
+	// That he may ask tells that he may set.
+	ways["prlimit"] = unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, new(unix.Rlimit))
 	said := make(map[string]string)
 	for way, err := range ways {
 		said[way] = "done"
@@ -110,7 +115,8 @@ func runTracer(t *testing.T, g *lab.Guest, pid int) (said map[string]string) {
 
 // TestGuestRootCannotTouchTheLocked: the sandboxed process is in the guest's
 // user namespace, with the same user ID, and the guest's root has all
-// capabilities there. He sees it, and can do nothing to it but send signals.
+// capabilities there. He sees it, and can do nothing to it but send signals and
+// take resources from it (prlimit(2), setpriority(2)): denial of service.
 func TestGuestRootCannotTouchTheLocked(t *testing.T) {
 	for name, args := range map[string]func(*lab.Guest) []string{"PID": nil, "path": pathOnly} {
 		for uid, as := range map[int]string{user: "user", 0: "root"} {
@@ -132,6 +138,14 @@ func TestGuestRootCannotTouchTheLocked(t *testing.T) {
 					if said[way] != want {
 						t.Errorf("%s: %s, want %s", way, said[way], want)
 					}
+				}
+				for way := range namespaceWays {
+					if got := said[way]; got == "done" || got == "" {
+						t.Errorf("%s: %q, want a refusal (docs/security.md, What is not a boundary)", way, got)
+					}
+				}
+				if got, can := said["prlimit"], uid == user || lab.OneUser(); (got == "done") != can {
+					t.Errorf("prlimit: %s, want it to be done: %t", got, can)
 				}
 				checkReachesHost(t, g)
 			})
@@ -157,6 +171,11 @@ func TestGuestRootTracesOthers(t *testing.T) {
 			}
 			if said[way] != want {
 				t.Errorf("%s, %s: %s, want %s", name, way, said[way], want)
+			}
+		}
+		for way, call := range namespaceWays {
+			if got := said[way]; !call.own && got != "done" && got != "ENOTTY" {
+				t.Errorf("%s, %s: %s, want it to be done, or not to be known", name, way, got)
 			}
 		}
 	}
