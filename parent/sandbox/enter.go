@@ -28,6 +28,9 @@ func Enter(resolvConf string) error {
 	// What is mounted on the host from now on shall show here, and nothing
 	// that is mounted here on the host.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
+		if errors.Is(err, unix.EINVAL) {
+			err = &rootError{err}
+		}
 		return failed(err, "making / a slave mount")
 	}
 	parts, err := plan(resolvConf)

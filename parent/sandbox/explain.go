@@ -39,6 +39,14 @@ func (e *lackError) Unwrap() error { return e.err }
 
 func (e *lackError) Error() string { return e.err.Error() }
 
+// rootError is the kernel's refusal to change the root directory's mount, since
+// that directory is not where a mount begins.
+type rootError struct{ err error }
+
+func (e *rootError) Unwrap() error { return e.err }
+
+func (e *rootError) Error() string { return e.err.Error() }
+
 // forWantOf makes a lackError of a refusal, if the capability c is missing,
 // which is called name.
 func forWantOf(err error, c uintptr, name string) error {
@@ -58,7 +66,10 @@ func Explain(err error) error {
 func remedy(err error) string {
 	const without = "start without --enable-sandbox"
 	var lack *lackError
+	var root *rootError
 	switch {
+	case errors.As(err, &root):
+		return ": the root directory is no mount point, as in a chroot: bind-mount it on itself before the chroot, or " + without
 	case errors.As(err, &lack):
 		return fmt.Sprintf(": it takes %s, which whoever started this program has kept from it"+
 			" (in a container: --cap-add=%s); give it that, or %s", lack.name, strings.TrimPrefix(lack.name, "CAP_"), without)

@@ -100,6 +100,7 @@ func TestLockedStepRefused(t *testing.T) {
 			" SELinux forbids it; allow this program user namespaces, mount and pivot_root there, or start without --enable-sandbox"
 		limits = ": too many namespaces; raise user.max_user_namespaces and user.max_mnt_namespaces (sysctl), or start without --enable-sandbox"
 		old    = ": this kernel was built without it; start without --enable-sandbox"
+		chroot = ": the root directory is no mount point, as in a chroot: bind-mount it on itself before the chroot, or start without --enable-sandbox"
 		mounts = ": too many mounts (fs.mount-max, sysctl) or too little memory"
 	)
 	for _, c := range []struct {
@@ -113,6 +114,7 @@ func TestLockedStepRefused(t *testing.T) {
 		{refusal{unix.SYS_UNSHARE, 0, unix.CLONE_NEWUSER, unix.ENOSYS}, true, "unshare(CLONE_NEWUSER): function not implemented" + old},
 		{refusal{unix.SYS_SETNS, 1, unix.CLONE_NEWUSER, unix.EACCES}, false, "setns(CLONE_NEWUSER): permission denied" + profile},
 		{refusal{unix.SYS_MOUNT, 3, unix.MS_SLAVE, unix.EACCES}, false, "making / a slave mount: permission denied" + profile},
+		{refusal{unix.SYS_MOUNT, 3, unix.MS_SLAVE, unix.EINVAL}, false, "making / a slave mount: invalid argument" + chroot},
 		{refusal{unix.SYS_MOUNT, 3, unix.MS_NOEXEC, unix.EPERM}, false, "mounting a tmpfs on /tmp: operation not permitted" + profile},
 		{refusal{unix.SYS_MOUNT, 3, unix.MS_BIND, unix.EPERM}, false, "bind-mounting /etc: operation not permitted" + profile},
 		{refusal{unix.SYS_MOUNT, 3, unix.MS_BIND, unix.ENOMEM}, false, "bind-mounting /etc: cannot allocate memory" + mounts},
