@@ -93,9 +93,8 @@ func forFiles(files []*hostFile) sandbox.Set {
 	} else if errors.Is(err, unix.EACCES) {
 		caps |= sandbox.NewSet(unix.CAP_DAC_READ_SEARCH)
 	}
-	const entries = unix.W_OK | unix.X_OK
 	for _, f := range files {
-		if unix.Faccessat2(unix.AT_FDCWD, filepath.Dir(f.path), entries, unix.AT_EACCESS) != nil {
+		if sandbox.MayRemove(unix.AT_FDCWD, filepath.Dir(f.path)) != nil {
 			caps |= sandbox.NewSet(unix.CAP_DAC_OVERRIDE)
 		}
 	}

@@ -64,8 +64,7 @@ func NewRemover(path string) (*Remover, error) {
 // that are about to go, and if not, has the directory's owner do it.
 func (r *Remover) choose() error {
 	var refused error
-	const entries = unix.W_OK | unix.X_OK
-	if err := Try(0, func() { refused = unix.Faccessat2(r.dir, "", entries, unix.AT_EACCESS|unix.AT_EMPTY_PATH) }); err != nil {
+	if err := Try(0, func() { refused = MayRemove(r.dir, "") }); err != nil {
 		return err
 	}
 	if !errors.Is(refused, unix.EACCES) {

@@ -182,16 +182,23 @@ func TestLockedOtherwise(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		refusal
-		left string // what is left behind
+		usersDir bool   // the socket's directory is the user's, whoever runs it
+		left     string // what is left behind
 	}{
-		{"mount_setattr, before Linux 5.12", refusal{unix.SYS_MOUNT_SETATTR, 0, 0, unix.ENOSYS}, ""},
-		{"pivot_root, on a RAM disk", refusal{unix.SYS_PIVOT_ROOT, 0, 0, unix.EINVAL}, ""},
-		{"open_tree, before Linux 5.2", refusal{unix.SYS_OPEN_TREE, 0, 0, unix.ENOSYS}, "api"},
+		{"mount_setattr, before Linux 5.12", refusal{unix.SYS_MOUNT_SETATTR, 0, 0, unix.ENOSYS}, false, ""},
+		{"pivot_root, on a RAM disk", refusal{unix.SYS_PIVOT_ROOT, 0, 0, unix.EINVAL}, false, ""},
+		{"open_tree, before Linux 5.2", refusal{unix.SYS_OPEN_TREE, 0, 0, unix.ENOSYS}, false, "api"},
+		{"faccessat2, before Linux 5.8", refusal{unix.SYS_FACCESSAT2, 0, 0, unix.ENOSYS}, true, ""},
+		{"faccessat2, an old profile", refusal{unix.SYS_FACCESSAT2, 0, 0, unix.EPERM}, false, ""},
 	} {
 		for uid, as := range map[int]string{user: "user", 0: "root"} {
 			t.Run(c.name+", "+as, func(t *testing.T) {
 				g := lab.NewGuest(t, byUser)
-				dir := lab.TempDir(t, uid)
+				owner := uid
+				if c.usersDir {
+					owner = user
+				}
+				dir := lab.TempDir(t, owner)
 				s := lab.StartSlirp(t, lab.SlirpOptions{UID: uid, Binary: refusing(t, uid, c.refusal),
 					Args: append(bothLocks[:2:2], "-a", filepath.Join(dir, "api"), "-c", strconv.Itoa(g.PID), "tap0")})
 				checkLocked(t, s.Process.Pid)

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
 )
 
@@ -19,10 +21,12 @@ func TestUnlocked(t *testing.T) {
 	)
 	for _, c := range []struct {
 		startCase
-		caps string
+		caps   string
+		refuse bool // faccessat2, as before Linux 5.8
 	}{
-		{startCase{name: "user", guest: byUser, uid: user}, none},
-		{startCase{name: "root", guest: byRoot, uid: 0}, portsRaw},
+		{startCase{name: "user", guest: byUser, uid: user}, none, false},
+		{startCase{name: "root", guest: byRoot, uid: 0}, portsRaw, false},
+		{startCase{name: "root, before Linux 5.8", guest: byRoot, uid: 0}, portsRaw, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			want := map[string]string{"CapInh": none, "CapPrm": c.caps, "CapEff": c.caps, "CapAmb": none, "NoNewPrivs": "1", "Seccomp": "0"}
@@ -30,7 +34,12 @@ func TestUnlocked(t *testing.T) {
 				want = maps.Clone(lockedStatus)
 			}
 			g := lab.NewGuest(t, c.guest)
-			s := lab.StartSlirp(t, lab.SlirpOptions{UID: c.uid, Args: []string{"-c", strconv.Itoa(g.PID), "tap0"}})
+			o := lab.SlirpOptions{UID: c.uid, Args: []string{"-c", "-a", filepath.Join(lab.TempDir(t, c.uid), "api"), strconv.Itoa(g.PID), "tap0"}}
+			if c.refuse {
+				want["Seccomp"] = "2" // the filter that refuses
+				o.Binary = refusing(t, c.uid, refusal{unix.SYS_FACCESSAT2, 0, 0, unix.ENOSYS})
+			}
+			s := lab.StartSlirp(t, o)
 			checkReachesHost(t, g)
 			tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", s.Process.Pid))
 			if err != nil || len(tasks) < 3 {
