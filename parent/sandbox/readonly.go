@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -18,42 +19,42 @@ func makeHarmless(path string) error {
 	}
 	err := unix.MountSetattr(unix.AT_FDCWD, path, unix.AT_RECURSIVE, &attr)
 	if errors.Is(err, unix.ENOSYS) {
-		return remountAll(path)
+		return remountAll(path, mountPoints, remount)
 	}
 	return err
 }
 
-// remountAll does the same for older kernels, mount by mount.
-func remountAll(path string) error {
+// remountAll does the same for older kernels, mount by mount, with the functions
+// of those names.
+func remountAll(path string, mountPoints func(string) ([]string, error), remount func(string) error) error {
 	points, err := mountPoints(path)
 	if err != nil {
 		return err
 	}
 	for _, point := range points {
-		switch err := remount(point); {
-		case errors.Is(err, unix.EACCES) && point != path:
-			// Another user's, where we cannot go: we could not write there.
-		case err != nil:
-			return fmt.Errorf("%s: %w", point, err)
+		err := remount(point)
+		if err == nil {
+			continue
 		}
+		if point != path {
+			if errors.Is(err, unix.EACCES) {
+				continue // another user's, where we cannot go: we could not write there
+			}
+			// The host may have unmounted it meanwhile, which shows here.
+			if now, lookErr := mountPoints(path); lookErr == nil && !slices.Contains(now, point) {
+				continue
+			}
+		}
+		return fmt.Errorf("%s: %w", point, err)
 	}
 	return nil
 }
 
-// remount keeps the flags that the mount has: an owner of a user namespace may
-// not take any off (mount_namespaces(7)). Their numbers are the same in
-// statfs(2) and mount(2), but for relatime's.
+// remount keeps the flags about access times: an owner of a user namespace may not
+// change any (mount_namespaces(7)), and none is named, which keeps them all (since
+// Linux 3.17, mount(2)). The file system is not asked: it may be dead.
 func remount(point string) error {
-	var st unix.Statfs_t
-	if err := unix.Statfs(point, &st); err != nil {
-		return err
-	}
-	const kept = unix.ST_NOATIME | unix.ST_NODIRATIME
-	flags := uintptr(st.Flags) & kept
-	if st.Flags&unix.ST_RELATIME != 0 {
-		flags |= unix.MS_RELATIME
-	}
-	return unix.Mount("", point, "", unix.MS_REMOUNT|unix.MS_BIND|harmless|flags, "")
+	return unix.Mount("", point, "", unix.MS_REMOUNT|unix.MS_BIND|harmless, "")
 }
 
 // mountPoints lists the mount at path and those below it: proc_pid_mountinfo(5).

@@ -3,6 +3,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -47,26 +48,41 @@ func leadsOut(fd int) error {
 	return nil
 }
 
+// descriptors are those of a process by their numbers, each open for the length of
+// an iteration.
+func descriptors(t *testing.T, pid int) iter.Seq2[int, int] {
+	t.Helper()
+	return func(yield func(number, fd int) bool) {
+		process, err := unix.PidfdOpen(pid, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(process)
+		// The first number that is free is given, so there are none above.
+		for number := range 1024 {
+			fd, err := unix.PidfdGetfd(process, number, 0)
+			if errors.Is(err, unix.EBADF) {
+				continue
+			}
+			if err != nil {
+				t.Fatalf("pidfd_getfd(%d): %v", number, err)
+			}
+			more := yield(number, fd)
+			unix.Close(fd)
+			if !more {
+				return
+			}
+		}
+	}
+}
+
 // checkDescriptors tries every descriptor of a locked process, and finds none
 // that leads anywhere, and as many directories as it has sockets to remove. It
 // returns how those are mounted: statfs(2).
 func checkDescriptors(t *testing.T, pid int, sockets int) (mounted []int64) {
 	t.Helper()
-	process, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(process)
 	open := 0
-	// The first number that is free is given, so there are none above.
-	for number := range 1024 {
-		fd, err := unix.PidfdGetfd(process, number, 0)
-		if errors.Is(err, unix.EBADF) {
-			continue
-		}
-		if err != nil {
-			t.Fatalf("pidfd_getfd(%d): %v", number, err)
-		}
+	for number, fd := range descriptors(t, pid) {
 		open++
 		if err := leadsOut(fd); err != nil {
 			t.Errorf("descriptor %d: %v", number, err)
@@ -79,7 +95,6 @@ func checkDescriptors(t *testing.T, pid int, sockets int) (mounted []int64) {
 			}
 			mounted = append(mounted, fs.Flags)
 		}
-		unix.Close(fd)
 	}
 	if len(mounted) != sockets || open < 3 {
 		t.Errorf("%d descriptors, of which %d are directories, want %d", open, len(mounted), sockets)

@@ -64,9 +64,15 @@ func (m *mounts) findmnt() string {
 // start starts a locked slirp4netns there, as uid, and returns it.
 func (m *mounts) start(uid int, args ...string) *lab.Slirp {
 	m.t.Helper()
+	return m.startBinary(uid, lab.Binary, args...)
+}
+
+// startBinary is start for a slirp4netns that is wrapped.
+func (m *mounts) startBinary(uid int, binary string, args ...string) *lab.Slirp {
+	m.t.Helper()
 	as := strings.Join(lab.AsUser(uid), " ")
 	return lab.StartSlirp(m.t, lab.SlirpOptions{UID: 0, Args: append(bothLocks[:2:2], args...),
-		Binary: script(m.t, 0, fmt.Sprintf(`exec nsenter -m -t %d -- %s %s "$@"`, m.pid, as, lab.Binary))})
+		Binary: script(m.t, 0, fmt.Sprintf(`exec nsenter -m -t %d -- %s %s "$@"`, m.pid, as, binary))})
 }
 
 // TestLockedMounts: nothing that is mounted on the host changes while a
@@ -139,9 +145,7 @@ func TestLockedOthersMount(t *testing.T) {
 			g := lab.NewGuest(t, byUser)
 			dir := lab.TempDir(t, 0)
 			m := newMounts(t, "private", fmt.Sprintf("cd %s; mkdir -p private/m open; chmod 700 private; mount -t tmpfs t private/m; mount -t tmpfs t open", dir))
-			as := strings.Join(lab.AsUser(user), " ")
-			s := lab.StartSlirp(t, lab.SlirpOptions{UID: 0, Args: append(bothLocks[:2:2], "-c", strconv.Itoa(g.PID), "tap0"),
-				Binary: script(t, 0, fmt.Sprintf(`exec nsenter -m -t %d -- %s %s "$@"`, m.pid, as, refusing(t, user, c.refusal)))})
+			s := m.startBinary(user, refusing(t, user, c.refusal), "-c", strconv.Itoa(g.PID), "tap0")
 			checkThreads(t, s.Process.Pid)
 			checkFiles(t, s.Process.Pid)
 			checkDescriptors(t, s.Process.Pid, 0)
