@@ -103,8 +103,8 @@ const (
 // review looks what connections hold in truth, where the last time is long
 // enough ago: netstack does not tell when a guest acknowledges something, so
 // what they are charged may have gone. holds says what f is to be charged
-// instead, and lower, unless it is nil, is told, under mu, that this is so.
-func (p *pool) review(holds func(f *Flow, charged int64) int64, lower func(f *Flow)) {
+// instead.
+func (p *pool) review(holds func(f *Flow) int64) {
 	start := time.Now()
 	p.mu.Lock()
 	if start.Before(p.next) {
@@ -117,8 +117,8 @@ func (p *pool) review(holds func(f *Flow, charged int64) int64, lower func(f *Fl
 
 	// holds takes endpoints' locks, under which charge is called.
 	held := make(map[*Flow]int64, len(charged))
-	for f, n := range charged {
-		held[f] = holds(f, n)
+	for f := range charged {
+		held[f] = holds(f)
 	}
 
 	p.mu.Lock()
@@ -127,9 +127,6 @@ func (p *pool) review(holds func(f *Flow, charged int64) int64, lower func(f *Fl
 		// One that was charged anew meanwhile has been looked at.
 		if p.charges[f] == charged[f] && n < charged[f] {
 			p.chargeLocked(f, n)
-			if lower != nil {
-				lower(f)
-			}
 		}
 	}
 	end := time.Now()

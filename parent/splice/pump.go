@@ -132,9 +132,11 @@ func (f *Flow) pumpToGuest() step {
 			}
 			return f.hostEnd()
 		}
-		if r.left = f.room(n); r.left == 0 {
+		room := f.room(n)
+		if room == 0 {
 			return idle // until netstack says that there is some
 		}
+		r.left = room
 		m, err := f.ep.Write(&r, tcpip.WriteOptions{})
 		if r.errno != 0 {
 			// Bytes that were promised did not come, or came and were
@@ -143,6 +145,9 @@ func (f *Flow) pumpToGuest() step {
 		}
 		switch err.(type) {
 		case nil:
+			if int(m) != room-r.left {
+				return f.hostGone() // what was read is not with netstack
+			}
 			moved += int(m)
 			f.intoGuest.Add(uint64(m))
 			f.wrote(m)

@@ -21,7 +21,6 @@ const (
 // sendQueue is what netstack holds for the guest, as toGuest knows it.
 type sendQueue struct {
 	most int64 // bytes that the endpoint's buffer may hold
-	size int64 // what it was last set to
 	held int64 // bytes that it held when room was last asked for
 	// older and newer are how many pieces were written before and behind mark,
 	// which moves on when the guest has taken all before it. So none that is in
@@ -69,7 +68,7 @@ func (f *Flow) room(n int) int {
 		steady := q.steady.has(steadyToGuest, taken)
 		limit, short := pool.limit(f, steady, q.most)
 		if short && q.held+want > limit {
-			pool.review((*Flow).holdsForGuest, nil)
+			pool.review((*Flow).holdsForGuest)
 			limit, _ = pool.limit(f, steady, q.most)
 		}
 		if free := limit - q.held; free >= want {
@@ -93,20 +92,16 @@ func (f *Flow) wakeBelow(n int64) bool {
 	return queued(f.ep) >= n/2
 }
 
-// sizeSendBuffer sets how much payload netstack takes.
-func (f *Flow) sizeSendBuffer(n int64) {
-	if f.sendQueue.size != n {
-		f.sendQueue.size = n
-		f.ep.SocketOptions().SetSendBufferSize(n, false)
-	}
-}
+// sizeSendBuffer sets how much payload netstack takes. It is said each time:
+// when netstack tells that there is room, it sets the size again that it had
+// looked at before.
+func (f *Flow) sizeSendBuffer(n int64) { f.ep.SocketOptions().SetSendBufferSize(n, false) }
 
 // initSendQueue begins the account of the endpoint's send buffer, whose size is
 // ours to set from then on.
 func (f *Flow) initSendQueue() {
 	o := f.ep.SocketOptions()
 	f.sendQueue.most = o.GetSendBufferSize()
-	f.sendQueue.size = f.sendQueue.most
 	o.SetSendBufferSize(f.sendQueue.most, true)
 }
 
@@ -122,7 +117,7 @@ func (f *Flow) wrote(n int64) {
 }
 
 // holdsForGuest is how many bytes netstack holds for the guest, no less.
-func (f *Flow) holdsForGuest(int64) int64 {
+func (f *Flow) holdsForGuest() int64 {
 	n := queued(f.ep)
 	if n == 0 {
 		return 0
