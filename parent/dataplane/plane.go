@@ -85,7 +85,7 @@ func New(cfg Config) (*Plane, error) {
 		Gone:      func(port link.Port) { p.leases.gone(port) },
 		Worker:    p.worker,
 	})
-	if p.stack, err = newStack(p.link, &cfg, newClock(p.poller.Clock())); err != nil {
+	if p.stack, err = newStack(p.link, &cfg); err != nil {
 		p.poller.Close()
 		return nil, err
 	}

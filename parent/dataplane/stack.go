@@ -43,10 +43,9 @@ const (
 //
 // netstack's own remarks about packets are not for anybody's stderr: the guest
 // could fill it.
-func newStack(ep *link.Endpoint, cfg *Config, clk tcpip.Clock) (*stack.Stack, error) {
+func newStack(ep *link.Endpoint, cfg *Config) (*stack.Stack, error) {
 	log.SetLevel(log.Warning)
 	opts := stack.Options{
-		Clock:              clk,
 		NetworkProtocols:   []stack.NetworkProtocolFactory{shortcut.Output(netipv4.NewProtocol, ep)},
 		TransportProtocols: []stack.TransportProtocolFactory{tcp.NewProtocol, udp.NewProtocol, icmp.NewProtocol4},
 	}

@@ -46,15 +46,16 @@ type acks struct {
 }
 
 // delayAck has the acknowledgement of a segment wait that was just queued, if it
-// is one of those. processed must be called when the segment has been processed.
-func (e *Endpoint) delayAck(ip []byte, tcp header.TCP) {
+// is one of those, and tells whether it is small. processed must be called when
+// the segment has been processed.
+func (e *Endpoint) delayAck(ip []byte, tcp header.TCP) (small bool) {
 	size := smallSize(tcp)
 	if size == 0 {
-		return
+		return false
 	}
 	c := connectionOf(ip, tcp, true)
 	if !e.acks.room(c) {
-		return
+		return true
 	}
 	if ep := e.input.Quiet(tcp.SequenceNumber(), size); ep != nil {
 		// Before it is processed: should netstack say something all the
@@ -62,6 +63,7 @@ func (e *Endpoint) delayAck(ip []byte, tcp header.TCP) {
 		e.acks.add(ack{c, time.Now(), ep})
 		e.acks.ending.Store(tcp.Flags().Contains(header.TCPFlagFin))
 	}
+	return true
 }
 
 // processed ends what delayAck began.

@@ -37,6 +37,8 @@ type reader struct {
 	head [vnetMax + ethLen]byte
 	more bool // see Packet.More
 	port Port // where the frame came from
+	// small tells that the frame was a TCP segment with little data.
+	small bool
 	// batch gathers TCP segments of frames that came at once. nil: of a TAP,
 	// they are large already.
 	batch *gro.Batch
@@ -212,7 +214,7 @@ func (r *reader) pass(proto tcpip.NetworkProtocolNumber, v *buffer.View, hdrLen 
 	}
 	r.e.input.Queue(proto, pkt, hdrLen)
 	if r.e.tap != nil {
-		r.e.delayAck(b, header.TCP(b[hdrLen:]))
+		r.small = r.e.delayAck(b, header.TCP(b[hdrLen:]))
 	}
 	timeWait := r.e.input.End()
 	r.e.acks.processed()

@@ -73,13 +73,11 @@ func (t *tap) HandleEvents(uint32) {
 			return
 		}
 		got++
-		if got > 1 {
-			t.poller.Clock().Stop() // the one before may have taken long
-		}
 		t.more = t.more || t.many || got > 1
 		hold.hold()
+		t.small = false
 		t.receive(n)
-		if n > smallFrame {
+		if !t.small {
 			hold.release()
 		}
 	}
@@ -91,13 +89,10 @@ func (t *tap) end(why error) {
 	t.ended(why)
 }
 
-// smallFrame is the size in bytes up to which a frame's work may wait for the
-// frames behind it.
-const smallFrame = 2048
-
-// holder holds the worker while small frames are read, so that what they leave to
-// it, mostly a system call each, is done in one go: whoever is woken by the
-// first is awake, and need not be woken, when the others come.
+// holder holds the worker while small segments are read, so that what they leave
+// to it, mostly a system call each, is done in one go: whoever is woken by the
+// first is awake, and need not be woken, when the others come. What follows from
+// others, an acknowledgement that lets a stream go on above all, does not wait.
 type holder struct {
 	worker *poll.Worker // may be nil
 	held   bool

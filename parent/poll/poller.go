@@ -48,7 +48,6 @@ type slot struct {
 
 // Poller watches file descriptors.
 type Poller struct {
-	clock   *Clock
 	between func(idle bool)
 	ended   chan struct{} // closed when Run returns
 	running atomic.Bool
@@ -72,7 +71,7 @@ func New() (*Poller, error) {
 		unix.Close(epfd)
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
-	p := &Poller{clock: NewClock(), between: func(bool) {}, epfd: epfd, bell: bell, ended: make(chan struct{})}
+	p := &Poller{between: func(bool) {}, epfd: epfd, bell: bell, ended: make(chan struct{})}
 	if _, err := p.Add(bell, In, silence{}); err != nil {
 		unix.Close(epfd)
 		unix.Close(bell)
@@ -90,9 +89,6 @@ func (silence) HandleEvents(uint32) {}
 // is delivered, and with true when there was none for a while and the poller is
 // going to sleep. It must be called before Run.
 func (p *Poller) Between(fn func(idle bool)) { p.between = fn }
-
-// Clock stands while a Handler is told of events, and goes between them.
-func (p *Poller) Clock() *Clock { return p.clock }
 
 // epollEvent is what is asked of the kernel.
 func epollEvent(events uint32, index, gen int32) unix.EpollEvent {
@@ -175,7 +171,6 @@ func (p *Poller) handler(ev *unix.EpollEvent) Handler {
 func (p *Poller) Run() error {
 	p.running.Store(true)
 	defer close(p.ended)
-	defer p.clock.Go()
 	p.mu.Lock()
 	epfd := p.epfd
 	p.mu.Unlock()
@@ -193,11 +188,9 @@ func (p *Poller) Run() error {
 				return nil // events may not end
 			}
 			if h := p.handler(&events[i]); h != nil {
-				p.clock.Stop()
 				h.HandleEvents(events[i].Events)
 			}
 		}
-		p.clock.Go()
 	}
 	return nil
 }
