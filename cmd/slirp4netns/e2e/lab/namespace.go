@@ -20,6 +20,11 @@ type Namespace struct {
 	path string
 }
 
+// The main goroutine keeps the main thread to itself: /proc/PID/ns, /proc/net
+// and /proc/self/net are those of the main thread, which no other goroutine
+// then takes into another namespace, or for good (newNamespace).
+func init() { runtime.LockOSThread() }
+
 // NamespaceOf is the network namespace of a process.
 func NamespaceOf(pid int) *Namespace {
 	return &Namespace{path: fmt.Sprintf("/proc/%d/ns/net", pid)}
