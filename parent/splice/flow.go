@@ -259,7 +259,7 @@ func (f *Flow) halfDone() {
 		AbortOnClose(f.fd)
 	}
 	f.closeSocket()
-	f.cfg.Memory.toHost.charge(f, 0)
+	f.closeWindow()
 	if f.dead.Load() {
 		f.cfg.Memory.toGuest.charge(f, 0)
 		f.unlimit()

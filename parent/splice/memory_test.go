@@ -71,7 +71,7 @@ func TestPoolReview(t *testing.T) {
 		return 0
 	}
 	p.review(holds)
-	if n := p.total.Load(); n != 3000 || p.charges[&more] != 1000 || p.charges[&anew] != 2000 || len(p.charges) != 2 {
+	if n := p.total.Load(); n != 3000 || p.charges[&more].bytes != 1000 || p.charges[&anew].bytes != 2000 || len(p.charges) != 2 {
 		t.Errorf("%d bytes are charged after the review, %v; want 1000 and 2000", n, p.charges)
 	}
 	p.review(func(*Flow) int64 { t.Error("a second review at once"); return 0 })

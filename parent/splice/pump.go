@@ -35,10 +35,10 @@ func (f *Flow) pumpToHost() step {
 		case nil:
 			moved += res.Count
 			f.fromGuest.Add(uint64(res.Count))
-			f.openWindow()
 			if w.errno == unix.EAGAIN {
 				return f.untilOut()
 			}
+			f.openWindow()
 		case *tcpip.ErrWouldBlock:
 			return idle
 		case *tcpip.ErrClosedForReceive:
@@ -47,6 +47,7 @@ func (f *Flow) pumpToHost() step {
 				return f.hostGone()
 			}
 			f.probeSooner()
+			f.closeWindow()
 			return finished
 		case *tcpip.ErrBadBuffer:
 			if w.errno == unix.EAGAIN {
@@ -263,6 +264,14 @@ func inq(fd int) (int, unix.Errno) {
 	var n int32
 	_, _, errno := unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCINQ, uintptr(unsafe.Pointer(&n)))
 	return int(n), errno
+}
+
+// outq is the number of bytes that a socket has and its peer has not
+// acknowledged.
+func outq(fd int) int64 {
+	var n int32
+	unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCOUTQ, uintptr(unsafe.Pointer(&n)))
+	return int64(n)
 }
 
 // hostWriter writes netstack's views to the host's socket, without a copy. It

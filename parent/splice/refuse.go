@@ -39,6 +39,7 @@ const (
 // has failed, and resets it if that is all that it does. It runs on the worker.
 func (f *Flow) refuse() {
 	res, err := f.ep.Read(io.Discard, tcpip.ReadOptions{})
+	f.closeWindow() // all that is in it was read
 	if err != nil || res.Count == 0 {
 		return
 	}

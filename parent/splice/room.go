@@ -58,6 +58,10 @@ func (q *sendQueue) cost(taken, written int64) int64 {
 
 // room is how many of n bytes may be written to netstack now. When it is 0,
 // netstack tells when there is some again. toGuest calls it.
+//
+// It is half of what may be held at most: of a single segment, behind a request,
+// Linux waits 40 ms before it acknowledges it, and only then would there be room
+// for another one.
 func (f *Flow) room(n int) int {
 	q, pool := &f.sendQueue, &f.cfg.Memory.toGuest
 	want := min(int64(n), piece) // no crumbs of what is more
@@ -72,9 +76,9 @@ func (f *Flow) room(n int) int {
 			limit, _ = pool.limit(f, steady, q.most)
 		}
 		if free := limit - q.held; free >= want {
-			q.steady.goOn()
+			q.steady.goOn(taken)
 			f.sizeSendBuffer(limit)
-			return int(min(int64(n), free))
+			return int(min(int64(n), free, max(limit/2, piece)))
 		}
 		q.steady.stop()
 		if f.wakeBelow(min(limit, queued)) {

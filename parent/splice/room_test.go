@@ -65,12 +65,12 @@ func TestSteadiness(t *testing.T) {
 	check("after much", 100, true)
 	s.stop()
 	check("while it has just stopped", 100, true)
-	s.goOn()
+	s.goOn(101)
 	check("after a short stop", 101, true)
 	s.since = time.Now().Add(-2 * steadyPause)
 	s.stop() // still the same pause
 	check("in a pause", 500, false)
-	s.goOn()
+	s.goOn(500)
 	check("after a pause", 599, false)
 	check("after much behind a pause", 600, true)
 }

@@ -3,8 +3,9 @@ package splice
 import "time"
 
 // steadyPause is how long one way of a connection may stand still and be steady
-// all the same.
-const steadyPause = 20 * time.Millisecond
+// all the same. Where processors are short, programs wait some ten milliseconds
+// for one.
+const steadyPause = 100 * time.Millisecond
 
 // steadiness tells whether much has gone one way without a pause. Who stands
 // still has not shown that he would use a large buffer.
@@ -20,14 +21,26 @@ func (s *steadiness) stop() {
 	}
 }
 
-// goOn notes that the other end takes something again.
-func (s *steadiness) goOn() { s.since = time.Time{} }
+// stopped tells whether goOn would change anything.
+func (s *steadiness) stopped() bool { return !s.since.IsZero() }
+
+// goOn notes that the other end takes something again, of which so many bytes
+// have gone by now.
+func (s *steadiness) goOn(gone int64) {
+	s.note(gone)
+	s.since = time.Time{}
+}
 
 // has tells whether, of the bytes that have gone by now, at least much have gone
 // since the last pause.
 func (s *steadiness) has(much, gone int64) bool {
-	if !s.since.IsZero() && time.Since(s.since) > steadyPause {
+	s.note(gone)
+	return gone-s.from >= much
+}
+
+// note begins anew if this is a pause.
+func (s *steadiness) note(gone int64) {
+	if s.stopped() && time.Since(s.since) > steadyPause {
 		s.from = gone
 	}
-	return gone-s.from >= much
 }

@@ -30,6 +30,7 @@ func TestTCPMemory(t *testing.T) {
 		{"readers that fall asleep", 100, 80, 119, openDozers},
 		{"writers to a server that sleeps", 200, 60, 116, openWriters},
 		{"writers to a server that sleeps", 2000, 128, 1109, openWriters},
+		{"writers to a server that falls asleep", 200, 200, 116, openTired},
 	} {
 		t.Run(fmt.Sprint(m.conns, " ", m.name), func(t *testing.T) {
 			for name, binary := range map[string]string{"ours": "", "C": lab.Reference} {
@@ -161,15 +162,27 @@ func readOne(t *testing.T, g *lab.Guest, at string) {
 
 // openWriters has guests write without end to a server that reads nothing.
 func openWriters(t *testing.T, g *lab.Guest, conns int) (check func()) {
+	return openWritersTo(t, g, conns, 0)
+}
+
+// openTired is the same with a server that reads a good deal first.
+func openTired(t *testing.T, g *lab.Guest, conns int) (check func()) {
+	return openWritersTo(t, g, conns, 3<<20)
+}
+
+func openWritersTo(t *testing.T, g *lab.Guest, conns int, reads int64) (check func()) {
 	over := make(chan struct{})
-	at := listenInet(t, func(*net.TCPConn) { <-over })
+	at := listenInet(t, func(c *net.TCPConn) {
+		io.CopyN(io.Discard, c, reads)
+		<-over
+	})
 	t.Cleanup(func() { close(over) })
 	for range conns {
 		go sendOn(mustDial(t, g, at.String()))
 	}
 	return func() {
 		const size = 256 << 20
-		got := make(chan int64)
+		got := make(chan int64, 1)
 		sink := listenInet(t, func(c *net.TCPConn) {
 			n, _ := io.CopyN(io.Discard, c, size)
 			got <- n

@@ -19,8 +19,10 @@ func TestMainThreadStaysOnTheHost(t *testing.T) {
 	inside.Add(goroutines)
 	for range goroutines {
 		all.Go(func() {
+			isInside := sync.OnceFunc(inside.Done)
+			defer isInside() // or the others would wait for ever
 			err := Inet.Do(func() error {
-				inside.Done()
+				isInside()
 				<-gate
 				if unix.Gettid() == os.Getpid() {
 					return errors.New("the main thread is inside the other namespace")
