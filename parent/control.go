@@ -9,6 +9,9 @@ import (
 	"github.com/slirp4netns-go/slirp4netns/parent/dataplane"
 )
 
+// hasFiles tells whether listen makes any.
+func (c *Config) hasFiles() bool { return c.APISocket != "" || c.Target.Kind == TargetBESS }
+
 // listen makes the sockets that have files. It is done before the host's files
 // go out of sight, and before much else: clients wait until they can be
 // answered.

@@ -23,14 +23,9 @@ func (e *lockError) Unwrap() error { return e.error }
 
 func notLocked(err error) error { return &lockError{err, "create_sandbox"} }
 
-// lock gives up, at last, what the data plane does not need. What is done after
-// it is what seccomp.Rules lists.
+// lock puts the seccomp filter into force where it is asked for. What is done
+// after it is what seccomp.Rules lists.
 func (p *process) lock() error {
-	if !p.cfg.Sandbox {
-		if err := relinquish(p.files); err != nil {
-			return err
-		}
-	}
 	if !p.cfg.Seccomp {
 		return nil
 	}

@@ -29,31 +29,65 @@ func Run(cfg *Config) int {
 		}
 		return report(&setupError{err}, cfg)
 	}
-	return p.untilItsEnd(p.run)
+	return p.untilItsEnd(p.begin, p.run)
 }
 
-// untilItsEnd runs the stages, which return why they ended, and finds the exit
-// status.
-func (p *process) untilItsEnd(stages func(context.Context) error) int {
+// untilItsEnd runs begin, what belongs to the main thread, and then the other
+// stages, which return why they ended. It finds the exit status.
+//
+// The other stages are a goroutine's that has no thread to itself: with one
+// processor, each hop between it and another would take two threads' waking
+// up, and starting takes dozens of them.
+func (p *process) untilItsEnd(begin func() error, stages func(context.Context) error) int {
+	defer p.reap()
+	if err := begin(); err != nil {
+		return report(err, p.cfg)
+	}
 	ctx, cancel := context.WithCancelCause(context.Background())
-	watchSignals(cancel, p.removeFiles)
-	err := stages(ctx)
+	end := make(chan error)
+	limitProcs()
+	go func() {
+		if p.cfg.hasFiles() {
+			watchSignals(cancel, p.removeFiles)
+		} else {
+			dieOfSignals()
+		}
+		end <- stages(ctx)
+	}()
+	err := <-end
 	if s := caught(context.Cause(ctx)); s != nil {
 		dieBy(s)
 	}
 	return report(err, p.cfg)
 }
 
-// run goes through the stages without a sandbox. Its error is never nil.
-func (p *process) run(ctx context.Context) error {
-	if err := p.open(); err != nil {
+// begin is the main thread's part without a sandbox. The child gets going while
+// the data plane is made.
+func (p *process) begin() error {
+	err := p.open()
+	if err == nil {
+		err = p.death.restore()
+	}
+	if err == nil && p.cfg.Target.needsChild() {
+		err = p.startChild()
+	}
+	if err != nil {
 		return &setupError{err}
 	}
+	return nil
+}
+
+// run goes through the other stages. Its error is never nil.
+func (p *process) run(ctx context.Context) error {
 	defer p.unlisten()
 	if err := p.listen(); err != nil {
 		return err
 	}
 	p.buildPlane()
+	// While the child works: to stop all threads takes a while.
+	if err := relinquish(p.files); err != nil {
+		return err
+	}
 	return p.carry(ctx)
 }
 

@@ -5,6 +5,10 @@ import (
 	"runtime"
 )
 
+// oneProcessor is for the environment of a program of ours that is started: its
+// runtime starts as limitProcs leaves it, which is quicker.
+const oneProcessor = "GOMAXPROCS=1"
+
 // limitProcs has one thread run everything.
 //
 // That thread moves more than 10 Gbit/s, and the rest of the machine is for
@@ -16,7 +20,18 @@ import (
 //
 // The environment's GOMAXPROCS, where set, is left alone.
 func limitProcs() {
-	if os.Getenv("GOMAXPROCS") == "" {
+	if !procsAreSet() {
 		runtime.GOMAXPROCS(1)
 	}
+}
+
+func procsAreSet() bool { return os.Getenv("GOMAXPROCS") != "" }
+
+// environment is that of the program by which this one replaces itself.
+func environment() []string {
+	env := os.Environ()
+	if !procsAreSet() {
+		env = append(env, oneProcessor)
+	}
+	return env
 }

@@ -87,7 +87,7 @@ func (p *process) exec(s *state) error {
 	default:
 		r.OwnUserNS = true
 	}
-	return door.Exec(r, path, os.Args, os.Environ(), keep)
+	return door.Exec(r, path, os.Args, environment(), keep)
 }
 
 // Resumes tells whether the door's stage is one for [Resume].
@@ -117,11 +117,11 @@ func Resume(stage string) int {
 		p.child = door.Adopt(s.ChildPID, s.ChildFD)
 		p.sockets = ipc.Sockets{RPC: os.NewFile(uintptr(s.RPC), "rpc"), FD: os.NewFile(uintptr(s.RPCFiles), "fd")}
 	}
-	return p.untilItsEnd(func(ctx context.Context) error { return p.resume(ctx, s) })
+	return p.untilItsEnd(func() error { return p.arrive(s) }, p.resume)
 }
 
-// resume goes through the stages that are left.
-func (p *process) resume(ctx context.Context, s *state) error {
+// arrive is the main thread's part.
+func (p *process) arrive(s *state) error {
 	if err := ipc.CloseInherited(s.descriptors()...); err != nil {
 		return &setupError{err}
 	}
@@ -134,6 +134,11 @@ func (p *process) resume(ctx context.Context, s *state) error {
 	if err := p.death.restore(); err != nil {
 		return &setupError{err}
 	}
+	return nil
+}
+
+// resume goes through the stages that are left.
+func (p *process) resume(ctx context.Context) error {
 	defer p.unlisten()
 	if err := p.listen(); err != nil {
 		return err

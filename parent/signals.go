@@ -30,20 +30,35 @@ func caught(err error) *signalError {
 // that only its caller can end, such as writing to a full pipe.
 const endGrace = 2 * time.Second
 
-// watchSignals calls cancel with a *signalError at the first signal that ends
-// us: those that a program dies of if it does nothing about them. A second one,
-// or endGrace, ends the process at once; all that it still does is last, for as
-// long as lastGrace. SIGINT and SIGHUP that the caller had
-// us ignore (nohup, a shell's background job) stay ignored; of others the
-// runtime does not tell. From here on writing to a closed pipe is an error, no
-// signal.
+// deadly are the signals that a program dies of if it does nothing about them,
+// and that others send it.
+var deadly = []syscall.Signal{
+	unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT,
+	unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM,
+}
+
+// dieOfSignals is for a process that has nothing to do at its end that the kernel
+// does not do. To have Go's runtime tell of a signal takes two threads' waking
+// up, and without being asked it ignores some. From here on writing to a closed
+// pipe is an error.
+func dieOfSignals() {
+	signal.Ignore(unix.SIGPIPE)
+	for _, s := range deadly {
+		if !signal.Ignored(s) {
+			setDefault(s)
+		}
+	}
+}
+
+// watchSignals calls cancel with a *signalError at the first deadly signal. A
+// second one, or endGrace, ends the process at once; all that it still does is
+// last, for as long as lastGrace. SIGINT and SIGHUP that the caller had us ignore
+// (nohup, a shell's background job) stay ignored; of others the runtime does not
+// tell. From here on writing to a closed pipe is an error, no signal.
 func watchSignals(cancel context.CancelCauseFunc, last func()) {
 	signal.Ignore(unix.SIGPIPE)
 	ch := make(chan os.Signal, 2)
-	for _, s := range []os.Signal{
-		unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT,
-		unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM,
-	} {
+	for _, s := range deadly {
 		if !signal.Ignored(s) {
 			signal.Notify(ch, s)
 		}
@@ -74,13 +89,18 @@ const lastGrace = 500 * time.Millisecond
 // the same wait status as from a program that catches none.
 func dieBy(s *signalError) {
 	signal.Reset(s.sig)
-	// What it is reset to is Go's handler, which ends by exit for some. All
-	// zero is SIG_DFL, whatever the architecture's struct sigaction is like.
-	var deflt [128]byte
-	const sigsetSize = 8
-	unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(s.sig), uintptr(unsafe.Pointer(&deflt)), 0, sigsetSize, 0, 0)
+	setDefault(s.sig)
 	unix.Kill(unix.Getpid(), s.sig)
 	// Another thread may be the one to die of it.
 	time.Sleep(time.Second)
 	os.Exit(128 + int(s.sig))
+}
+
+// setDefault has the kernel do what it does by default. signal.Reset would leave
+// Go's handler, which ends by exit for some signals and ignores others.
+func setDefault(s syscall.Signal) {
+	// All zero is SIG_DFL, whatever the architecture's struct sigaction is like.
+	var deflt [128]byte
+	const sigsetSize = 8
+	unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(s), uintptr(unsafe.Pointer(&deflt)), 0, sigsetSize, 0, 0)
 }

@@ -67,7 +67,7 @@ func (p *process) startChild() error {
 	defer theirs.Close()
 	r := door.Request{Stage: ipc.ChildStage, UserNS: p.namespaces.user, NetNS: p.namespaces.net}
 	sys := &syscall.SysProcAttr{AmbientCaps: ambientCaps(), Pdeathsig: unix.SIGKILL}
-	p.child, err = door.Spawn(r, path, []string{"slirp4netns: child"}, nil, ipc.ChildFiles(theirs), sys)
+	p.child, err = door.Spawn(r, path, []string{"slirp4netns: child"}, []string{oneProcessor}, ipc.ChildFiles(theirs), sys)
 	if err != nil {
 		ours.Close()
 		return fmt.Errorf("starting the child process: %w", err)

@@ -37,13 +37,13 @@ import (
 //
 // Attach: a child is in the guest's namespaces.
 //
-//   - Should: end with a TAP that was looked at, and no child.
+//   - Should: end with a TAP that was looked at, and a child that is dying.
 //   - Mustn't: wait for ever; take the child's word for anything.
 //
 // Serve: the data plane runs.
 //
-//   - Should: print the banner, give up what is not needed any more (lock.go),
-//     write to the ready-fd when all is up, and then only wait.
+//   - Should: print the banner, lock (lock.go), write to the ready-fd when all is
+//     up, and then only wait.
 //   - Mustn't: hold a namespace's descriptor, which would keep it alive.
 type process struct {
 	cfg *Config
@@ -126,7 +126,6 @@ func (p *process) openHandshakes() {
 
 // buildPlane makes the data plane while the child makes the TAP.
 func (p *process) buildPlane() {
-	limitProcs()
 	p.built = make(chan struct{})
 	go func() {
 		defer close(p.built)
@@ -166,11 +165,8 @@ func (p *process) serve(ctx context.Context, tap tapDevice) error {
 		return err
 	}
 	defer p.control()()
-	if p.child != nil {
-		p.child.End(0)
-	}
-	if err := p.death.restore(); err != nil {
-		return err
+	if p.cfg.Seccomp {
+		p.reap() // the filter has no wait4(2)
 	}
 	if err := p.lock(); err != nil {
 		return err
@@ -190,10 +186,19 @@ func (p *process) serve(ctx context.Context, tap tapDevice) error {
 		return err
 	}
 	p.ready()
+	p.reap()
 	if err := p.plane.Wait(ctx); err != nil {
 		return err
 	}
 	return context.Cause(ctx)
+}
+
+// reap ends the child, if there is one.
+func (p *process) reap() {
+	if p.child != nil {
+		p.child.End(0)
+		p.child = nil
+	}
 }
 
 // start gives the data plane its device.

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"syscall"
 	"unsafe"
 
@@ -35,6 +36,16 @@ func Permitted() (Set, error) {
 	return Set(data[0].Permitted) | Set(data[1].Permitted)<<32, nil
 }
 
+// hasNone tells whether the calling thread has no capability in any set but the
+// bounding one, as an ordinary user's. All threads are then like it.
+func hasNone() (bool, error) {
+	hdr, data := capHeader(), [2]unix.CapUserData{}
+	if err := unix.Capget(&hdr, &data[0]); err != nil {
+		return false, fmt.Errorf("capget: %w", err)
+	}
+	return data == [2]unix.CapUserData{}, nil
+}
+
 // Limit leaves no thread of the process more than those of keep which it has,
 // none that a program could inherit, and no way to gain any: no_new_privs
 // (prctl(2)), under which root gains none from exec either.
@@ -44,6 +55,9 @@ func Limit(keep Set) error {
 		return err
 	}
 	if err := onAllThreads("prctl(PR_SET_NO_NEW_PRIVS)", unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1); err != nil {
+		return err
+	}
+	if none, err := hasNone(); none || err != nil {
 		return err
 	}
 	// Kernels before 4.3 have none.
@@ -56,9 +70,9 @@ func Limit(keep Set) error {
 
 // Try runs try with no more than the capabilities in effective in force, for
 // the calling thread alone: what would be refused without the others?
-//
-// Preconditions: the calling goroutine is locked to its thread.
 func Try(effective Set, try func()) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	hdr, was := capHeader(), [2]unix.CapUserData{}
 	if err := unix.Capget(&hdr, &was[0]); err != nil {
 		return fmt.Errorf("capget: %w", err)
