@@ -25,6 +25,7 @@ const (
 	holdPort    = 5303 // TCP: as bytePort, in a process of its own
 	gapPort     = 5304 // TCP: what is sent there is looked at
 	webPort     = 5380
+	visitPort   = 5320 // TCP: as bytePort, the first of visitPorts
 	forwardPort = 5400 // of the host, to iperfPort or echoPort of the guest
 )
 
@@ -38,7 +39,8 @@ func (b *bench) connected(s *subject, o setup, fn func(*place)) { s.connect(b, s
 func (b *bench) startServers() {
 	b.startIperf(b.p, host)
 	for what, err := range map[string]error{
-		"TCP echo": serveBytes(bytePort),
+		"TCP echo": serveBytes(bytePort, 1),
+		"visits":   serveBytes(visitPort, visitPorts),
 		"UDP echo": serveDatagrams(lab.Host, "127.0.0.1", echoPort, same),
 		"source":   serveStream(sourcePort),
 		"resolver": b.serveNames(),

@@ -13,19 +13,23 @@ import (
 	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
 )
 
-// serveBytes sends back what comes on 127.0.0.1, for ever: one thread for
-// all connections.
-func serveBytes(port int) error {
-	l, err := listen("127.0.0.1", port)
-	if err != nil {
-		return err
-	}
+// serveBytes sends back what comes on so many ports of 127.0.0.1, for ever: one
+// thread for all connections.
+func serveBytes(port, ports int) error {
 	events, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return err
 	}
-	if err := watch(events, l); err != nil {
-		return err
+	listening := make(map[int]bool)
+	for i := range ports {
+		l, err := listen("127.0.0.1", port+i)
+		if err != nil {
+			return err
+		}
+		if err := watch(events, l); err != nil {
+			return err
+		}
+		listening[l] = true
 	}
 	go func() {
 		runtime.LockOSThread()
@@ -33,16 +37,14 @@ func serveBytes(port int) error {
 		for {
 			n, _ := unix.EpollWait(events, ready, -1)
 			for i := range max(n, 0) {
-				switch fd := int(ready[i].Fd); fd {
-				case l:
-					if fd, _, err := unix.Accept4(l, unix.SOCK_CLOEXEC); err == nil {
-						unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-						watch(events, fd)
-					}
-				default:
+				fd := int(ready[i].Fd)
+				if !listening[fd] {
 					if !sendBack(fd) {
 						unix.Close(fd)
 					}
+				} else if fd, _, err := unix.Accept4(fd, unix.SOCK_CLOEXEC); err == nil {
+					unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+					watch(events, fd)
 				}
 			}
 		}
@@ -56,7 +58,7 @@ const serveOnly = "-serve"
 
 // serveAlone is that server.
 func serveAlone() {
-	if err := serveBytes(holdPort); err != nil {
+	if err := serveBytes(holdPort, 1); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
