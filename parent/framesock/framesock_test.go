@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/slirp4netns-go/slirp4netns/parent/link"
+	"github.com/slirp4netns-go/slirp4netns/parent/poll"
 )
 
 var socketTypes = map[string]int{"SEQPACKET": unix.SOCK_SEQPACKET, "DGRAM": unix.SOCK_DGRAM}
@@ -18,9 +19,10 @@ var socketTypes = map[string]int{"SEQPACKET": unix.SOCK_SEQPACKET, "DGRAM": unix
 // end is a running Pair, and the other end of its socket.
 type end struct {
 	*Pair
-	peer int
-	got  chan []byte
-	err  chan error
+	poller *poll.Poller
+	peer   int
+	got    chan []byte
+	ended  chan error
 }
 
 func newEnd(t *testing.T, typ int) *end {
@@ -33,21 +35,33 @@ func newEnd(t *testing.T, typ int) *end {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &end{Pair: p, peer: fds[1], got: make(chan []byte, 1000), err: make(chan error, 1)}
-	go func() { e.err <- p.Run(e.receive, nil) }()
+	poller, err := poll.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &end{Pair: p, poller: poller, peer: fds[1], got: make(chan []byte, 1000), ended: make(chan error, 1)}
+	if err := p.Start(poller, e); err != nil {
+		t.Fatal(err)
+	}
+	go poller.Run()
 	t.Cleanup(func() {
+		poller.Close()
 		p.Close()
 		unix.Close(e.peer)
 	})
 	return e
 }
 
-// receive keeps what came.
-func (e *end) receive(frames [][]byte, _ link.Port) {
+// Frames keeps what came.
+func (e *end) Frames(frames [][]byte, _ link.Port) {
 	for _, f := range frames {
 		e.got <- bytes.Clone(f)
 	}
 }
+
+func (e *end) Gone(link.Port) {}
+
+func (e *end) Ended(why error) { e.ended <- why }
 
 // write sends b from the other end.
 func (e *end) write(t *testing.T, b []byte) {
@@ -219,7 +233,7 @@ func TestEnd(t *testing.T) {
 			unix.Close(e.peer)
 			e.peer = -1
 			select {
-			case err := <-e.err:
+			case err := <-e.ended:
 				if !errors.Is(err, link.ErrGone) {
 					t.Errorf("%v, want %v", err, link.ErrGone)
 				}
@@ -236,7 +250,8 @@ func TestEnd(t *testing.T) {
 	}
 }
 
-// Close ends Run also when frames come without end.
+// The poller can be closed also when frames come without end. That is not the
+// socket's end.
 func TestClose(t *testing.T) {
 	e := newEnd(t, unix.SOCK_SEQPACKET)
 	go func() {
@@ -248,14 +263,18 @@ func TestClose(t *testing.T) {
 		}
 	}()
 	time.Sleep(10 * time.Millisecond)
-	e.Pair.Close()
+	closed := make(chan error, 1)
+	go func() { closed <- errors.Join(e.poller.Close(), e.Pair.Close()) }()
 	select {
-	case err := <-e.err:
+	case err := <-closed:
 		if err != nil {
-			t.Errorf("Run: %v, want nil", err)
+			t.Error(err)
 		}
 	case <-time.After(5 * time.Second):
-		t.Fatal("Run goes on")
+		t.Fatal("it goes on")
+	}
+	if len(e.ended) != 0 {
+		t.Errorf("ended: %v", <-e.ended)
 	}
 }
 
