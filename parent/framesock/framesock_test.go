@@ -27,6 +27,14 @@ type end struct {
 
 func newEnd(t *testing.T, typ int) *end {
 	t.Helper()
+	e := newStopped(t, typ)
+	go e.poller.Run()
+	return e
+}
+
+// newStopped makes one whose poller is yet to be run.
+func newStopped(t *testing.T, typ int) *end {
+	t.Helper()
 	fds, err := unix.Socketpair(unix.AF_UNIX, typ|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +51,6 @@ func newEnd(t *testing.T, typ int) *end {
 	if err := p.Start(poller, e); err != nil {
 		t.Fatal(err)
 	}
-	go poller.Run()
 	t.Cleanup(func() {
 		poller.Close()
 		p.Close()
@@ -247,6 +254,33 @@ func TestEnd(t *testing.T) {
 				t.Error("a frame was taken after the end")
 			}
 		})
+	}
+}
+
+// Nor is anything lost where sending finds the end out first. With SOCK_DGRAM it
+// is: the kernel throws away what has not been read.
+func TestEndInSending(t *testing.T) {
+	e := newStopped(t, unix.SOCK_SEQPACKET)
+	const frames = 3 * batch
+	for i := range uint32(frames) {
+		e.write(t, frame(14, i))
+	}
+	unix.Close(e.peer)
+	e.peer = -1
+	if e.Send(pieces(frame(100, 1))) {
+		t.Error("a frame was taken after the end")
+	}
+	go e.poller.Run()
+	select {
+	case err := <-e.ended:
+		if !errors.Is(err, link.ErrGone) {
+			t.Errorf("%v, want %v", err, link.ErrGone)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("the end was not noticed")
+	}
+	if len(e.got) != frames {
+		t.Errorf("%d frames came, want %d", len(e.got), frames)
 	}
 }
 
