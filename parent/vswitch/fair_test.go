@@ -2,6 +2,7 @@ package vswitch
 
 import (
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ type flooded struct {
 	t     *testing.T
 	hot   *peer
 	other chan struct{} // for what came of another peer
+	ended atomic.Bool   // the test: the hot peer stops
 }
 
 func (f *flooded) Frames(frames [][]byte, _ link.Port) {
@@ -26,6 +28,9 @@ func (f *flooded) Frames(frames [][]byte, _ link.Port) {
 	}
 	more := frame(toStack, mac(f.hot.n), 0x1234, nil)
 	for range 2 * len(frames) {
+		if f.ended.Load() {
+			return
+		}
 		err := unix.Sendto(f.hot.fd, more, unix.MSG_DONTWAIT, nil)
 		if err == unix.EAGAIN {
 			return
@@ -70,6 +75,7 @@ func TestHotPeer(t *testing.T) {
 	defer b.poller.Remove(pipe[0], token)
 
 	b.run(f)
+	t.Cleanup(func() { f.ended.Store(true) })
 	for round := range 100 {
 		cold.send(toStack, "")
 		if _, err := unix.Write(pipe[1], []byte{1}); err != nil {
