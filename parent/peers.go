@@ -29,19 +29,15 @@ func (p *process) listenPeers() error {
 }
 
 // newSwitch makes the switch that takes the peers.
-func (p *process) newSwitch() (tapDevice, error) {
+func (p *process) newSwitch() tapDevice {
 	cfg := p.cfg.dataplane()
-	sw, err := vswitch.New(vswitch.Config{
+	p.sw = vswitch.New(vswitch.Config{
 		Name:     p.cfg.Target.Path,
 		Addrs:    cfg.Addrs(),
 		Addrs6:   cfg.Addrs6(),
 		MaxPeers: dataplane.Peers(),
 	}, p.peers)
-	if err != nil {
-		return tapDevice{}, err
-	}
-	p.sw = sw
-	return tapDevice{fd: p.peers, wire: sw}, nil
+	return tapDevice{fd: p.peers, wire: p.sw}
 }
 
 // awaitPeer waits until the first peer has come, or something has ended.

@@ -139,7 +139,7 @@ func (p *process) attach(ctx context.Context) (tapDevice, error) {
 	case TargetTapFD:
 		return inheritedTap(p.cfg.Target.FD, p.cfg.Gateway())
 	case TargetBESS:
-		return p.newSwitch()
+		return p.newSwitch(), nil
 	}
 	defer p.namespaces.close()
 	return p.makeTap(ctx)

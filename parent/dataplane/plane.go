@@ -165,28 +165,17 @@ func (p *Plane) Start(fd int, f tun.Features) error {
 		return err
 	}
 	f.Offload = p.link.Offload()
-	p.features.Store(&f)
-	trim := newTrimmer()
-	p.poller.Between(func(idle bool) {
-		p.link.Between(idle)
-		trim.between(idle)
-	})
-	p.run()
-	return p.link.Watch(p.poller, p.lost)
+	return p.run(f)
 }
 
-// Connect is Start with a device that is no TAP, which the Plane owns from then
-// on, unless it fails.
+// Connect is Start with a device that is no TAP.
 func (p *Plane) Connect(w link.Wire) error {
 	if err := limitWindow(p.stack); err != nil {
-		return err
+		return errors.Join(err, w.Close())
 	}
 	p.link.Connect(w)
 	p.wire = w
-	p.features.Store(&tun.Features{Name: w.Name()})
-	p.run()
-	go func() { p.lost(p.link.Run()) }()
-	return nil
+	return p.run(tun.Features{Name: w.Name()})
 }
 
 // lost ends the Plane: the device cannot be read any more.
@@ -200,14 +189,24 @@ func (p *Plane) lost(err error) {
 	}
 }
 
-// run runs all parts.
-func (p *Plane) run() {
+// run runs all parts, with a device that has these features.
+func (p *Plane) run(f tun.Features) error {
+	p.features.Store(&f)
+	trim := newTrimmer()
+	p.poller.Between(func(idle bool) {
+		p.link.Between(idle)
+		trim.between(idle)
+	})
 	p.started = true
+	if err := p.link.Watch(p.poller, p.lost); err != nil {
+		return err
+	}
 	if p.ipv6 != nil {
 		p.ipv6.router.Start()
 	}
 	go func() { p.ended <- p.poller.Run() }()
 	go p.worker.Run()
+	return nil
 }
 
 // Wait returns when ctx is done (nil) or when a part of the Plane has ended.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/slirp4netns-go/slirp4netns/parent/link"
+	"github.com/slirp4netns-go/slirp4netns/parent/poll"
 )
 
 var socketTypes = map[string]int{"SEQPACKET": unix.SOCK_SEQPACKET, "DGRAM": unix.SOCK_DGRAM}
@@ -18,12 +19,21 @@ var socketTypes = map[string]int{"SEQPACKET": unix.SOCK_SEQPACKET, "DGRAM": unix
 // end is a running Pair, and the other end of its socket.
 type end struct {
 	*Pair
-	peer int
-	got  chan []byte
-	err  chan error
+	poller *poll.Poller
+	peer   int
+	got    chan []byte
+	ended  chan error
 }
 
 func newEnd(t *testing.T, typ int) *end {
+	t.Helper()
+	e := newStopped(t, typ)
+	go e.poller.Run()
+	return e
+}
+
+// newStopped makes one whose poller is yet to be run.
+func newStopped(t *testing.T, typ int) *end {
 	t.Helper()
 	fds, err := unix.Socketpair(unix.AF_UNIX, typ|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -33,21 +43,32 @@ func newEnd(t *testing.T, typ int) *end {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &end{Pair: p, peer: fds[1], got: make(chan []byte, 1000), err: make(chan error, 1)}
-	go func() { e.err <- p.Run(e.receive, nil) }()
+	poller, err := poll.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &end{Pair: p, poller: poller, peer: fds[1], got: make(chan []byte, 1000), ended: make(chan error, 1)}
+	if err := p.Start(poller, e); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
+		poller.Close()
 		p.Close()
 		unix.Close(e.peer)
 	})
 	return e
 }
 
-// receive keeps what came.
-func (e *end) receive(frames [][]byte, _ link.Port) {
+// Frames keeps what came.
+func (e *end) Frames(frames [][]byte, _ link.Port) {
 	for _, f := range frames {
 		e.got <- bytes.Clone(f)
 	}
 }
+
+func (e *end) Gone(link.Port) {}
+
+func (e *end) Ended(why error) { e.ended <- why }
 
 // write sends b from the other end.
 func (e *end) write(t *testing.T, b []byte) {
@@ -219,7 +240,7 @@ func TestEnd(t *testing.T) {
 			unix.Close(e.peer)
 			e.peer = -1
 			select {
-			case err := <-e.err:
+			case err := <-e.ended:
 				if !errors.Is(err, link.ErrGone) {
 					t.Errorf("%v, want %v", err, link.ErrGone)
 				}
@@ -236,7 +257,35 @@ func TestEnd(t *testing.T) {
 	}
 }
 
-// Close ends Run also when frames come without end.
+// Nor is anything lost where sending finds the end out first. With SOCK_DGRAM it
+// is: the kernel throws away what has not been read.
+func TestEndInSending(t *testing.T) {
+	e := newStopped(t, unix.SOCK_SEQPACKET)
+	const frames = 3 * batch
+	for i := range uint32(frames) {
+		e.write(t, frame(14, i))
+	}
+	unix.Close(e.peer)
+	e.peer = -1
+	if e.Send(pieces(frame(100, 1))) {
+		t.Error("a frame was taken after the end")
+	}
+	go e.poller.Run()
+	select {
+	case err := <-e.ended:
+		if !errors.Is(err, link.ErrGone) {
+			t.Errorf("%v, want %v", err, link.ErrGone)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("the end was not noticed")
+	}
+	if len(e.got) != frames {
+		t.Errorf("%d frames came, want %d", len(e.got), frames)
+	}
+}
+
+// The poller can be closed also when frames come without end. That is not the
+// socket's end.
 func TestClose(t *testing.T) {
 	e := newEnd(t, unix.SOCK_SEQPACKET)
 	go func() {
@@ -248,14 +297,18 @@ func TestClose(t *testing.T) {
 		}
 	}()
 	time.Sleep(10 * time.Millisecond)
-	e.Pair.Close()
+	closed := make(chan error, 1)
+	go func() { closed <- errors.Join(e.poller.Close(), e.Pair.Close()) }()
 	select {
-	case err := <-e.err:
+	case err := <-closed:
 		if err != nil {
-			t.Errorf("Run: %v, want nil", err)
+			t.Error(err)
 		}
 	case <-time.After(5 * time.Second):
-		t.Fatal("Run goes on")
+		t.Fatal("it goes on")
+	}
+	if len(e.ended) != 0 {
+		t.Errorf("ended: %v", <-e.ended)
 	}
 }
 

@@ -2,7 +2,7 @@ package framesock
 
 import (
 	"fmt"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -36,14 +36,16 @@ func Check(fd int) error {
 
 // Pair is one end of a socket pair, whose other end is the guest.
 type Pair struct {
-	name    string
-	poller  *poll.Poller
-	socket  *Socket
-	probe   []byte
-	stats   *Stats
-	receive func([][]byte, link.Port)
-	gone    bool
-	closed  atomic.Bool
+	name  string
+	fd    int // the socket's own, from Start on
+	probe []byte
+	stats *Stats
+
+	// Set by Start.
+	socket *Socket
+	to     link.Taker
+	end    chan struct{} // closed when there is nobody to ask any more
+	once   sync.Once     // closes end
 }
 
 var _ link.Wire = (*Pair)(nil)
@@ -54,16 +56,7 @@ func Open(fd int, name string, probe []byte) (*Pair, error) {
 	if err := Check(fd); err != nil {
 		return nil, err
 	}
-	poller, err := poll.New()
-	if err != nil {
-		return nil, err
-	}
-	p := &Pair{name: name, poller: poller, probe: probe, stats: new(Stats)}
-	if p.socket, err = New(fd, poller, NewReceiver(), p.stats, p); err != nil {
-		poller.Close()
-		return nil, err
-	}
-	return p, nil
+	return &Pair{name: name, fd: fd, probe: probe, stats: new(Stats), end: make(chan struct{})}, nil
 }
 
 // Name implements link.Wire.
@@ -72,28 +65,27 @@ func (p *Pair) Name() string { return p.name }
 // Stats returns the live counters.
 func (p *Pair) Stats() *Stats { return p.stats }
 
-// Run implements link.Wire.
-func (p *Pair) Run(receive func([][]byte, link.Port), _ func(link.Port)) error {
-	p.receive = receive
-	if !p.socket.stream {
-		end := make(chan struct{})
-		defer close(end)
-		go p.keepAsking(end)
+// Start implements link.Wire.
+func (p *Pair) Start(poller *poll.Poller, to link.Taker) error {
+	p.to = to
+	s, err := New(p.fd, poller, NewReceiver(), p.stats, p)
+	if err != nil {
+		return err
 	}
-	err := p.poller.Run()
-	if p.gone && !p.closed.Load() {
-		return link.ErrGone
+	p.socket = s
+	if !s.stream {
+		go p.keepAsking()
 	}
-	return err
+	return nil
 }
 
 // keepAsking has the end of a SOCK_DGRAM socket show.
-func (p *Pair) keepAsking(end chan struct{}) {
+func (p *Pair) keepAsking() {
 	ticker := time.NewTicker(probeInterval)
 	defer ticker.Stop()
 	for {
 		select {
-		case <-end:
+		case <-p.end:
 			return
 		case <-ticker.C:
 			p.socket.Probe(p.probe)
@@ -102,13 +94,13 @@ func (p *Pair) keepAsking(end chan struct{}) {
 }
 
 // Frames implements Owner.
-func (p *Pair) Frames(_ *Socket, frames [][]byte) { p.receive(frames, 0) }
+func (p *Pair) Frames(_ *Socket, frames [][]byte) { p.to.Frames(frames, 0) }
 
 // Gone implements Owner.
-func (p *Pair) Gone(*Socket) {
-	p.gone = true
-	p.socket.Close()
-	go p.poller.Close() // which waits for the goroutine that calls this
+func (p *Pair) Gone(s *Socket) {
+	s.Close()
+	p.once.Do(func() { close(p.end) })
+	p.to.Ended(link.ErrGone)
 }
 
 // Send implements link.Wire.
@@ -119,8 +111,10 @@ func (p *Pair) SendAll(frames [][]unix.Iovec) int { return p.socket.SendAll(fram
 
 // Close implements link.Wire.
 func (p *Pair) Close() error {
-	p.closed.Store(true)
-	err := p.poller.Close()
+	p.once.Do(func() { close(p.end) })
+	if p.socket == nil {
+		return unix.Close(p.fd)
+	}
 	p.socket.Close()
-	return err
+	return nil
 }

@@ -76,35 +76,34 @@ func (s *Socket) HandleEvents(events uint32) {
 	if events&poll.Out != 0 {
 		s.flush()
 	}
-	if events&(poll.In|ended) != 0 && !s.gone {
-		s.receive(events)
+	failed := s.hasFailed()
+	if s.gone || !failed && events&(poll.In|ended) == 0 {
+		return
 	}
-	if s.hasFailed() && !s.gone {
+	if s.receive(failed || events&ended != 0) {
+		s.fail()
 		s.gone = true
 		s.owner.Gone(s)
 	}
 }
 
 // receive takes one batch. The poller comes back for more, after others had
-// their turn.
-func (s *Socket) receive(events uint32) {
+// their turn. It tells whether that was all, where ending says that there is an
+// end: who is there no longer may have left something.
+func (s *Socket) receive(ending bool) (over bool) {
 	fd := s.number()
 	if fd < 0 {
-		return
+		return false
 	}
 	n, errno := s.recv.receive(fd)
 	switch errno {
 	case 0:
 	case unix.EAGAIN:
-		if events&ended != 0 {
-			s.fail()
-		}
-		return
+		return ending
 	case unix.ECONNRESET:
-		return // it closed without having read all; what it sent is still here
+		return false // it closed without having read all; what it sent is still here
 	default:
-		s.fail()
-		return
+		return true
 	}
 	frames, empty := s.frames[:0], 0
 	for i := range n {
@@ -121,13 +120,11 @@ func (s *Socket) receive(events uint32) {
 	if len(frames) > 0 {
 		s.owner.Frames(s, frames)
 	}
-	// After the end there is an empty message for each place.
-	if s.stream && empty > 0 && events&ended != 0 {
-		s.fail()
-	}
 	if n == batch {
 		runtime.Gosched() // there may be no other thread for what it led to
 	}
+	// After the end there is an empty message for each place.
+	return s.stream && empty > 0 && ending
 }
 
 // Send sends a frame in pieces, now or when there is room for it, and reports
@@ -247,7 +244,7 @@ func (s *Socket) flush() {
 	}
 }
 
-// fail makes hasFailed true.
+// fail has no more sent.
 func (s *Socket) fail() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -6,7 +6,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/slirp4netns-go/slirp4netns/parent/link"
+	"github.com/slirp4netns-go/slirp4netns/parent/poll"
 )
+
+// counter is a link.Taker that tells how many frames came at once.
+type counter chan int
+
+func (c counter) Frames(frames [][]byte, _ link.Port) { c <- len(frames) }
+func (c counter) Gone(link.Port)                      {}
+func (c counter) Ended(error)                         {}
 
 // Frames that wait are handed on in one piece: the link joins what belongs
 // together.
@@ -28,14 +36,20 @@ func TestTogether(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			counts := make(chan int, frames)
-			ended := make(chan error, 1)
-			go func() { ended <- p.Run(func(f [][]byte, _ link.Port) { counts <- len(f) }, nil) }()
+			poller, err := poll.New()
+			if err != nil {
+				t.Fatal(err)
+			}
+			counts := make(counter, frames)
+			if err := p.Start(poller, counts); err != nil {
+				t.Fatal(err)
+			}
+			go poller.Run()
 			if n := <-counts; n != frames {
 				t.Errorf("%d frames at once, want %d", n, frames)
 			}
+			poller.Close()
 			p.Close()
-			<-ended
 		})
 	}
 }

@@ -18,8 +18,7 @@ import (
 // So is the end, after the guest's. Only that of a small segment waits, so that a
 // stream's sender is not held up, one at a time, so that each second segment is
 // acknowledged at once, and not much longer than a millisecond, so that Nagle's
-// algorithm in the guest is not held up either (Linux waits for 40 ms). Not for
-// a Wire: nobody would call Between.
+// algorithm in the guest is not held up either (Linux waits for 40 ms).
 const (
 	ackDelay  = time.Millisecond
 	smallData = 536 // bytes: the smallest MSS (RFC 9293, section 3.7.1)

@@ -4,7 +4,7 @@
 // Theory of operation. The TAP is opened with IFF_VNET_HDR and TUNSETOFFLOAD,
 // so each frame follows a struct virtio_net_hdr (virtio 1.2, section 5.1.6),
 // the guest's kernel hands over TCP segments of up to 64 KiB whatever the MTU,
-// and takes them. One goroutine reads: the poller's, or a Wire's. A frame goes
+// and takes them. One goroutine reads, the poller's. A frame goes
 //
 //  1. to the ARP responder here, which answers for our addresses only, or
 //  2. through the checks of this package (IPv4 header always; transport

@@ -12,7 +12,6 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 
 	"github.com/slirp4netns-go/slirp4netns/ipc/tun"
-	"github.com/slirp4netns-go/slirp4netns/parent/gro"
 	"github.com/slirp4netns-go/slirp4netns/parent/poll"
 )
 
@@ -251,7 +250,7 @@ func (e *Endpoint) Attach(d stack.NetworkDispatcher) { e.dispatcher = d }
 // IsAttached implements stack.LinkEndpoint.
 func (e *Endpoint) IsAttached() bool { return e.dispatcher != nil }
 
-// Wait implements stack.LinkEndpoint. Run's caller waits for Run.
+// Wait implements stack.LinkEndpoint. Who closes the poller waits for it.
 func (e *Endpoint) Wait() {}
 
 // ARPHardwareType implements stack.LinkEndpoint. netstack shall not do ARP.
@@ -266,7 +265,8 @@ func (e *Endpoint) ParseHeader(*stack.PacketBuffer) bool { return true }
 // SetOnCloseAction implements stack.LinkEndpoint.
 func (e *Endpoint) SetOnCloseAction(func()) {}
 
-// Close implements stack.LinkEndpoint: it ends Run and closes the device.
+// Close implements stack.LinkEndpoint: it closes the device. That of a Wire may
+// be closed only after the poller.
 func (e *Endpoint) Close() {
 	if e.fd < 0 && e.wire == nil || e.closed.Swap(true) {
 		return
@@ -287,16 +287,4 @@ func (e *Endpoint) Close() {
 		e.tap.poller.Remove(e.fd, e.tap.token)
 	}
 	unix.Close(e.fd)
-}
-
-// Run reads the frames of a Wire until it is gone (ErrGone) or Close (nil).
-func (e *Endpoint) Run() error {
-	r := reader{e: e}
-	r.batch = gro.New(r.gathered)
-	return e.wire.Run(r.frames, func(p Port) {
-		e.neigh.gone(p)
-		if e.gone != nil {
-			e.gone(p)
-		}
-	})
 }

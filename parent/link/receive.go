@@ -73,27 +73,6 @@ func (r *reader) receive(n int) {
 	r.handle(r.head[e.vnetLen:], &h, r.view.AsSlice()[:n])
 }
 
-// frames handles frames of a Wire that came at once. What they leave to the
-// worker is done after the last one, if there is little of it.
-func (r *reader) frames(frames [][]byte, from Port) {
-	e := r.e
-	if w := e.worker; w != nil && w.Hold() {
-		defer w.Release()
-	}
-	r.port, r.more = from, len(frames) > 1
-	for _, f := range frames {
-		if len(f) <= ethLen {
-			e.stats.Malformed.Add(1)
-			continue
-		}
-		r.handle(f, &VnetHdr{}, f[ethLen:])
-	}
-	r.batch.Flush()
-	if r.more && e.flush != nil {
-		e.flush()
-	}
-}
-
 // overtakes delivers what was gathered before a packet that is not to be
 // gathered.
 func (r *reader) overtakes() {
@@ -213,9 +192,7 @@ func (r *reader) pass(proto tcpip.NetworkProtocolNumber, v *buffer.View, hdrLen 
 		return
 	}
 	r.e.input.Queue(proto, pkt, hdrLen)
-	if r.e.tap != nil {
-		r.small = r.e.delayAck(b, header.TCP(b[hdrLen:]))
-	}
+	r.small = r.e.delayAck(b, header.TCP(b[hdrLen:]))
 	timeWait := r.e.input.End()
 	r.e.acks.processed()
 	if timeWait {

@@ -14,6 +14,8 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/checksum"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
+
+	"github.com/slirp4netns-go/slirp4netns/parent/poll"
 )
 
 // record is a Wire that keeps what is sent, and on which batches come.
@@ -24,9 +26,9 @@ type record struct {
 
 func (r *record) Name() string { return "record" }
 func (r *record) Close() error { return nil }
-func (r *record) Run(receive func([][]byte, Port), _ func(Port)) error {
+func (r *record) Start(_ *poll.Poller, to Taker) error {
 	for _, b := range r.batches {
-		receive(b, 1)
+		to.Frames(b, 1)
 	}
 	return nil
 }

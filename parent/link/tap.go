@@ -21,10 +21,13 @@ type tap struct {
 	many   bool // the last turn had more than one frame
 }
 
-// Watch begins to read the TAP, on the poller's goroutine. The poller must call
-// Between between two batches of events. ended is called there at most once,
-// when the device is gone (ErrGone) or cannot be read.
+// Watch begins to read the device, on the poller's goroutine. The poller must
+// call Between between two batches of events. ended is called there at most
+// once, when the device is gone (ErrGone) or cannot be read.
 func (e *Endpoint) Watch(p *poll.Poller, ended func(error)) error {
+	if e.wire != nil {
+		return e.watchWire(p, ended)
+	}
 	t := &tap{reader: reader{e: e, view: buffer.NewViewSize(viewSize)}, poller: p, ended: ended}
 	// HandleEvents waits until the token is there.
 	e.reading.Lock()

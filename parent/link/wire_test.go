@@ -89,7 +89,7 @@ func (g *gatherer) get(packets [][]byte, want ...string) {
 		frames = append(frames, ethernet(proto, p))
 	}
 	g.wire.batches = [][][]byte{frames}
-	if err := g.Run(); err != nil {
+	if err := g.Watch(nil, nil); err != nil {
 		g.t.Fatal(err)
 	}
 	g.note("")
@@ -138,7 +138,7 @@ func TestGatheredPayload(t *testing.T) {
 		want = append(want, p[header.IPv4MinimumSize+header.TCPMinimumSize:]...)
 	}
 	g.wire.batches = [][][]byte{frames}
-	if err := g.Run(); err != nil {
+	if err := g.Watch(nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, f := range frames {
@@ -176,7 +176,7 @@ func TestGatherMalformed(t *testing.T) {
 	g := newGatherer(t)
 	g.flush = nil
 	g.wire.batches = [][][]byte{{ethernet(etherIPv4, gatherSegment(false, 0)), make([]byte, ethLen), nil, ethernet(etherIPv4, gatherSegment(false, 1))}}
-	if err := g.Run(); err != nil {
+	if err := g.Watch(nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	if n := g.stats.Malformed.Load(); n != 2 || len(g.netstack.packets) != 1 {

@@ -31,7 +31,7 @@
 // VLAN tags are looked through. Among each other peers are not protected: they
 // are machines on one Ethernet.
 //
-// Everything runs on the goroutine that reads, and sending never waits: see
+// Everything runs on the poller's goroutine, and sending never waits: see
 // framesock. What happens to one peer is of no concern to the others.
 //
 // What it must not do: answer anything itself.

@@ -25,13 +25,13 @@ type listener struct {
 	fd int // guarded by mu; -1 once it is closed
 }
 
-func listen(s *Switch, fd int) (*listener, error) {
-	l := &listener{sw: s, fd: fd}
+// start begins to accept.
+func (l *listener) start() (err error) {
+	// The handler may be called before the token is there.
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var err error
-	l.token, err = s.poller.Add(fd, poll.In|poll.Level, l)
-	return l, err
+	l.token, err = l.sw.poller.Add(l.fd, poll.In|poll.Level, l)
+	return err
 }
 
 // HandleEvents implements poll.Handler.

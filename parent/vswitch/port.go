@@ -39,7 +39,7 @@ func (p *port) Gone(*framesock.Socket) {
 	ports := slices.DeleteFunc(slices.Clone(*s.ports.Load()), func(q *port) bool { return p == q })
 	s.ports.Store(&ports)
 	s.table.forget(p)
-	s.gone(p.number)
+	s.to.Gone(p.number)
 	p.sock.Close()
 }
 
@@ -60,7 +60,7 @@ func (p *port) Frames(_ *framesock.Socket, frames [][]byte) {
 		s.forward(f, p)
 	}
 	if len(s.toStack) > 0 {
-		s.stack(s.toStack, p.number)
+		s.to.Frames(s.toStack, p.number)
 		s.toStack = s.toStack[:0]
 	}
 }

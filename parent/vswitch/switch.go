@@ -36,14 +36,13 @@ type Stats struct {
 type Switch struct {
 	name   string
 	max    int
-	poller *poll.Poller
+	poller *poll.Poller // set by Start
+	to     link.Taker   // set by Start
 	recv   *framesock.Receiver
 	guard  guard
 	table  *table
 	stats  Stats
 	start  time.Time
-	stack  func(frames [][]byte, from link.Port) // set by Run
-	gone   func(link.Port)                       // set by Run
 
 	// Of the goroutine that reads.
 	number  link.Port // of the last peer
@@ -61,28 +60,20 @@ type Switch struct {
 var _ link.Wire = (*Switch)(nil)
 
 // New makes a Switch that takes its peers from a listening SOCK_SEQPACKET
-// socket, which it owns unless it fails. Nothing happens until Run.
-func New(cfg Config, listening int) (*Switch, error) {
-	poller, err := poll.New()
-	if err != nil {
-		return nil, err
-	}
+// socket, which it owns. Nothing happens until Start.
+func New(cfg Config, listening int) *Switch {
 	s := &Switch{
-		name:   cfg.Name,
-		max:    cfg.MaxPeers,
-		poller: poller,
-		recv:   framesock.NewReceiver(),
-		guard:  guard{macs: link.OwnMACs(cfg.Addrs...), addrs: cfg.Addrs, addrs6: cfg.Addrs6},
-		table:  newTable(),
-		start:  time.Now(),
-		first:  make(chan struct{}),
+		name:  cfg.Name,
+		max:   cfg.MaxPeers,
+		recv:  framesock.NewReceiver(),
+		guard: guard{macs: link.OwnMACs(cfg.Addrs...), addrs: cfg.Addrs, addrs6: cfg.Addrs6},
+		table: newTable(),
+		start: time.Now(),
+		first: make(chan struct{}),
 	}
+	s.listener = &listener{sw: s, fd: listening}
 	s.ports.Store(new([]*port))
-	if s.listener, err = listen(s, listening); err != nil {
-		poller.Close()
-		return nil, err
-	}
-	return s, nil
+	return s
 }
 
 // Name implements link.Wire.
@@ -97,10 +88,10 @@ func (s *Switch) Peers() int { return len(*s.ports.Load()) }
 // FirstPeer is closed when the first peer has come.
 func (s *Switch) FirstPeer() <-chan struct{} { return s.first }
 
-// Run implements link.Wire. That there is no peer is no end: others may come.
-func (s *Switch) Run(receive func([][]byte, link.Port), gone func(link.Port)) error {
-	s.stack, s.gone = receive, gone
-	return s.poller.Run()
+// Start implements link.Wire. That there is no peer is no end: others may come.
+func (s *Switch) Start(p *poll.Poller, to link.Taker) error {
+	s.poller, s.to = p, to
+	return s.listener.start()
 }
 
 // Send implements link.Wire.
@@ -166,10 +157,9 @@ func (s *Switch) forward(f []byte, from *port) {
 
 // Close implements link.Wire.
 func (s *Switch) Close() error {
-	err := s.poller.Close() // and Run has ended
 	s.listener.close()
 	for _, p := range *s.ports.Load() {
 		p.sock.Close()
 	}
-	return err
+	return nil
 }

@@ -11,44 +11,75 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/slirp4netns-go/slirp4netns/parent/link"
+	"github.com/slirp4netns-go/slirp4netns/parent/poll"
 	"github.com/slirp4netns-go/slirp4netns/parent/sockfile"
 )
+
+// toStack is an address of the network stack's.
+var toStack = link.OwnMACs(gateway)[0]
 
 // bed is a running switch.
 type bed struct {
 	*Switch
-	t     *testing.T
-	path  string
-	stack chan []byte // what the network stack was given
+	t      *testing.T
+	path   string
+	poller *poll.Poller
+	stack  chan []byte // what the network stack was given
 }
 
 func newBed(t *testing.T, cfg Config) *bed {
+	t.Helper()
+	b := newStopped(t, cfg)
+	b.run(b)
+	return b
+}
+
+// newStopped makes one that does not run yet.
+func newStopped(t *testing.T, cfg Config) *bed {
 	t.Helper()
 	b := &bed{t: t, path: filepath.Join(t.TempDir(), "s"), stack: make(chan []byte, 10_000)}
 	file, err := sockfile.Listen("socket", unix.SOCK_SEQPACKET, b.path, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b.Switch, err = New(cfg, file.Take()); err != nil {
+	b.Switch = New(cfg, file.Take())
+	if b.poller, err = poll.New(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- b.Run(b.receive, func(link.Port) {}) }()
 	t.Cleanup(func() {
+		b.poller.Close()
 		b.Switch.Close()
-		if err := <-ended; err != nil {
-			t.Errorf("Run: %v", err)
-		}
 	})
 	return b
 }
 
-// receive plays the network stack.
-func (b *bed) receive(frames [][]byte, _ link.Port) {
+// run has it run, until the test ends.
+func (b *bed) run(to link.Taker) {
+	b.t.Helper()
+	if err := b.Start(b.poller, to); err != nil {
+		b.t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- b.poller.Run() }()
+	b.t.Cleanup(func() {
+		b.poller.Close()
+		if err := <-ended; err != nil {
+			b.t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+// Frames plays the network stack.
+func (b *bed) Frames(frames [][]byte, _ link.Port) {
 	for _, f := range frames {
 		b.stack <- bytes.Clone(f)
 	}
 }
+
+func (b *bed) Gone(link.Port) {}
+
+// Ended is never to be told.
+func (b *bed) Ended(why error) { b.t.Errorf("ended: %v", why) }
 
 // peer is one end of a connection, as a machine has it.
 type peer struct {

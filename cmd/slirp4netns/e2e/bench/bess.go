@@ -48,6 +48,37 @@ func direction(in bool) string {
 	return "out"
 }
 
+// bridgedInside runs fn on a thread inside a guest that is bridged to the socket.
+func (b *bench) bridgedInside(s *subject, fn func(at *place) error) {
+	b.switched(s, latencyMTU, func(p lab.T, _ *lab.BESS, first *os.File) {
+		g := bridged(p, first, latencyMTU, "10.0.2.100/24")
+		at := &place{ns: &g.Namespace, guest: g, gateway: "10.0.2.2"}
+		if err := at.ns.Do(func() error { return fn(at) }); err != nil {
+			b.p.Fatalf("%v", err)
+		}
+	})
+}
+
+// bessRequestResponse is requestResponse for such a guest. Twice the bridge is
+// in the way.
+func bessRequestResponse(b *bench, s *subject) (samples [][]float64) {
+	b.bridgedInside(s, func(at *place) (err error) {
+		samples, err = at.roundTrips()
+		return err
+	})
+	return samples
+}
+
+// bessDatagrams is datagramExchange with one socket for such a guest.
+func bessDatagrams(b *bench, s *subject) [][]float64 {
+	var e exchanges
+	b.bridgedInside(s, func(at *place) (err error) {
+		e, err = datagrams(at.gateway, echoPort, 1, lossyEcho, b)
+		return err
+	})
+	return [][]float64{{e.rate}}
+}
+
 // betweenPeers is that of a connection between two such guests.
 func betweenPeers(b *bench, s *subject) [][]float64 {
 	var rate float64

@@ -29,6 +29,7 @@ const (
 	whyGrace  = "waits for the kernel's grace periods, which load lengthens, and C does not: 51 times was seen with three busy loops beside it"
 	whyMemory = "of the process alone, in MiB: load does not change it"
 	whyJoined = "3.4 is measured; segments that are not joined had 0.83"
+	whyLoop   = "0.6 is measured, 1.5 with other load; a poller of the socket's own had 7 and more"
 	whyIdle   = "a timer that was forgotten shows with 20 and more; 3 s see the collector's few"
 )
 
@@ -51,6 +52,7 @@ var guardLimits = slices.Concat(
 		{target{row: "DNS queries, 16 at a time", unit: perSecond, of: theirs, atLeast: 0.3}, whyRate},
 		{target{row: "HTTP requests, one each connection, 16 at a time", unit: perSecond, of: theirs, atLeast: 0.2}, whyRate},
 		{target{row: "TCP out, BESS, MTU 1500", unit: gigabits, of: theirs, atLeast: 1.2}, whyJoined},
+		{target{row: "TCP request and response of 1 byte, BESS, mean", unit: microseconds, of: theirs, atMost: 4}, whyLoop},
 		{target{row: readyName("exit-fd"), unit: milliseconds, of: theirs, atMost: 14}, whyStart},
 		{target{row: readyName("no exit-fd"), unit: milliseconds, of: theirs, atMost: 80}, whyGrace},
 		{target{row: readyName("exit-fd, locked"), unit: milliseconds, of: theirs, atMost: 12}, whyStart},

@@ -23,33 +23,38 @@ const latencyMTU = 1500
 // requestResponse is the time in µs of a byte to the host and back on one
 // connection: its mean, median and 99th percentile. Both ends block in system calls:
 // what is measured is not the scheduler of Go.
-func requestResponse(b *bench, s *subject) [][]float64 {
-	var mean, p50, p99 float64
-	b.inside(s, func(at *place) error {
-		fd, err := at.dial(bytePort)
-		if err != nil {
-			return err
-		}
-		defer unix.Close(fd)
-		took := make([]time.Duration, 0, requests)
-		var start time.Time
-		for i := range warmUp + requests {
-			if i == warmUp {
-				start = time.Now()
-			}
-			sent := time.Now()
-			if err := exchange(fd); err != nil {
-				return err
-			}
-			if i >= warmUp {
-				took = append(took, time.Since(sent))
-			}
-		}
-		mean = float64(time.Since(start).Nanoseconds()) / requests / 1e3
-		p50, p99 = percentiles(took)
-		return nil
+func requestResponse(b *bench, s *subject) (samples [][]float64) {
+	b.inside(s, func(at *place) (err error) {
+		samples, err = at.roundTrips()
+		return err
 	})
-	return [][]float64{{mean}, {p50}, {p99}}
+	return samples
+}
+
+// roundTrips is requestResponse on a thread that is here.
+func (at *place) roundTrips() ([][]float64, error) {
+	fd, err := at.dial(bytePort)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	took := make([]time.Duration, 0, requests)
+	var start time.Time
+	for i := range warmUp + requests {
+		if i == warmUp {
+			start = time.Now()
+		}
+		sent := time.Now()
+		if err := exchange(fd); err != nil {
+			return nil, err
+		}
+		if i >= warmUp {
+			took = append(took, time.Since(sent))
+		}
+	}
+	mean := float64(time.Since(start).Nanoseconds()) / requests / 1e3
+	p50, p99 := percentiles(took)
+	return [][]float64{{mean}, {p50}, {p99}}, nil
 }
 
 // requestResponses is the rate over several connections at once.

@@ -96,6 +96,12 @@ func measurements() (all []measurement) {
 		bulkOf(slirps, "TCP in, BESS, MTU 1500", bess(1500, true)),
 		bulkOf(slirps, "TCP out, BESS, MTU 65520", bess(65520, false)),
 		bulkOf(slirps, "TCP in, BESS, MTU 65520", bess(65520, true)),
+		measurement{subjects: slirps, run: bessRequestResponse, rows: []row{
+			{name: "TCP request and response of 1 byte, BESS, mean", unit: microseconds},
+			{name: "TCP request and response of 1 byte, BESS, 50 %", unit: microseconds},
+			{name: "TCP request and response of 1 byte, BESS, 99 %", unit: microseconds},
+		}},
+		rateOf(slirps, "UDP request and response of 64 bytes, BESS", false, bessDatagrams),
 		bulkOf(slirps, "TCP out, User Mode Linux", uml(false)),
 		bulkOf(slirps, "TCP in, User Mode Linux", uml(true)),
 		bulkOf(alone, "TCP between two machines, BESS", betweenPeers),
