@@ -257,6 +257,27 @@ func TestEnd(t *testing.T) {
 	}
 }
 
+// An empty message that was sent is not the end.
+func TestEmptyBeforeTheEnd(t *testing.T) {
+	e := newStopped(t, unix.SOCK_SEQPACKET)
+	const frames = 3 * batch
+	e.write(t, nil)
+	for i := range uint32(frames) {
+		e.write(t, frame(14, i))
+	}
+	unix.Close(e.peer)
+	e.peer = -1
+	go e.poller.Run()
+	select {
+	case <-e.ended:
+	case <-time.After(5 * time.Second):
+		t.Fatal("the end was not noticed")
+	}
+	if len(e.got) != frames {
+		t.Errorf("%d frames came, want %d", len(e.got), frames)
+	}
+}
+
 // Nor is anything lost where sending finds the end out first. With SOCK_DGRAM it
 // is: the kernel throws away what has not been read.
 func TestEndInSending(t *testing.T) {

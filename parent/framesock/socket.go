@@ -123,8 +123,9 @@ func (s *Socket) receive(ending bool) (over bool) {
 	if n == batch {
 		runtime.Gosched() // there may be no other thread for what it led to
 	}
-	// After the end there is an empty message for each place.
-	return s.stream && empty > 0 && ending
+	// After the end there is an empty message for each place. One may have been
+	// sent, too.
+	return s.stream && empty == n && ending
 }
 
 // Send sends a frame in pieces, now or when there is room for it, and reports

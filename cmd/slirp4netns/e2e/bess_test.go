@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
 
 	"github.com/slirp4netns-go/slirp4netns/cmd/slirp4netns/e2e/lab"
 )
@@ -261,5 +262,29 @@ func TestBESSSocket(t *testing.T) {
 	s.Wait(endTimeout)
 	if !gone(b.Path) {
 		t.Error("the file is left behind after SIGTERM")
+	}
+}
+
+// TestBESSAcknowledges: single bytes, which nobody answers, are acknowledged soon,
+// though acknowledgements are held back for what may carry them.
+func TestBESSAcknowledges(t *testing.T) {
+	_, first := lab.StartBESS(t, lab.SlirpOptions{UID: user})
+	s := newStation(t, first, "10.0.2.100")
+	s.resolve("10.0.2.2")
+	to := netip.MustParseAddr("10.0.2.2")
+	next := s.connect(to, lab.HostHTTPPort) + 1
+	var took []time.Duration
+	for i := range uint32(20) {
+		begin := time.Now()
+		s.send(s.segmentWith(to, lab.HostHTTPPort, header.TCPFlagAck|header.TCPFlagPsh, 1001+i, next, []byte{'x'}))
+		s.want("acknowledgement", func(f []byte) bool {
+			return len(f) >= 14+20+20 && f[23] == 6 && header.TCP(f[34:]).DestinationPort() == s.port && header.TCP(f[34:]).AckNumber() == 1002+i
+		})
+		took = append(took, time.Since(begin))
+	}
+	slices.Sort(took)
+	t.Log(took[0], took[10], took[19])
+	if took[10] > 20*time.Millisecond {
+		t.Errorf("it takes %v (median)", took[10])
 	}
 }

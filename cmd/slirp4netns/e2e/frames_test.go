@@ -126,10 +126,17 @@ func udp(from, to uint16, payload []byte) []byte {
 // handshake connects to a TCP port with bare segments, and closes by RST.
 func (s *station) handshake(addr string, port uint16) {
 	s.t.Helper()
-	to := netip.MustParseAddr(addr)
+	s.connect(netip.MustParseAddr(addr), port)
+	s.send(s.segment(netip.MustParseAddr(addr), port, header.TCPFlagRst, 1001))
+}
+
+// connect sends a SYN with the number 1000, and returns the number of the one
+// that comes.
+func (s *station) connect(to netip.Addr, port uint16) uint32 {
+	s.t.Helper()
 	s.port++
 	s.send(s.segment(to, port, header.TCPFlagSyn, 1000))
-	f := s.want(fmt.Sprintf("SYN-ACK from %s:%d", addr, port), func(f []byte) bool {
+	f := s.want(fmt.Sprintf("SYN-ACK from %v:%d", to, port), func(f []byte) bool {
 		return len(f) >= 14+20+20 && binary.BigEndian.Uint16(f[12:]) == protoIPv4 && f[23] == 6 &&
 			header.TCP(f[34:]).Flags() == header.TCPFlagSyn|header.TCPFlagAck && header.TCP(f[34:]).DestinationPort() == s.port
 	})
@@ -137,14 +144,19 @@ func (s *station) handshake(addr string, port uint16) {
 	if got.AckNumber() != 1001 || got.SourcePort() != port {
 		s.t.Errorf("SYN-ACK acknowledges %d from port %d", got.AckNumber(), got.SourcePort())
 	}
-	s.send(s.segment(to, port, header.TCPFlagRst, 1001))
+	return got.SequenceNumber()
 }
 
 // segment is a bare one that acknowledges nothing.
 func (s *station) segment(to netip.Addr, port uint16, flags header.TCPFlags, seq uint32) []byte {
-	b := make([]byte, header.TCPMinimumSize)
+	return s.segmentWith(to, port, flags, seq, 0, nil)
+}
+
+// segmentWith is one with data.
+func (s *station) segmentWith(to netip.Addr, port uint16, flags header.TCPFlags, seq, ack uint32, data []byte) []byte {
+	b := append(make([]byte, header.TCPMinimumSize), data...)
 	h := header.TCP(b)
-	h.Encode(&header.TCPFields{SrcPort: s.port, DstPort: port, SeqNum: seq,
+	h.Encode(&header.TCPFields{SrcPort: s.port, DstPort: port, SeqNum: seq, AckNum: ack,
 		DataOffset: header.TCPMinimumSize, Flags: flags, WindowSize: 65535})
 	sum := header.PseudoHeaderChecksum(header.TCPProtocolNumber, tcpip.AddrFrom4(s.addr.As4()), tcpip.AddrFrom4(to.As4()), uint16(len(b)))
 	h.SetChecksum(^checksum.Checksum(b, sum))

@@ -25,7 +25,7 @@ const (
 	holdPort    = 5303 // TCP: as bytePort, in a process of its own
 	gapPort     = 5304 // TCP: what is sent there is looked at
 	webPort     = 5380
-	visitPort   = 5320 // TCP: as bytePort, the first of visitPorts
+	visitPort   = 5500 // TCP: as bytePort, the first of visitPorts
 	forwardPort = 5400 // of the host, to iperfPort or echoPort of the guest
 )
 

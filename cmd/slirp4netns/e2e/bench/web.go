@@ -36,8 +36,20 @@ func (b *bench) serveWeb() error {
 		cancel()
 		return err
 	}
-	b.p.Cleanup(func() { cancel(); cmd.Wait() })
-	return await(lab.Host, "127.0.0.1", webPort)
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	b.p.Cleanup(func() { cancel(); <-ended })
+	if err := await(lab.Host, "127.0.0.1", webPort); err != nil {
+		return err
+	}
+	// Somebody listens there; nginx, unless it has failed.
+	select {
+	case err := <-ended:
+		ended <- nil
+		return fmt.Errorf("nginx: %w", err)
+	case <-time.After(300 * time.Millisecond):
+		return nil
+	}
 }
 
 // The lines of wrk's report that count.
