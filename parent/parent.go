@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"runtime"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/slirp4netns-go/slirp4netns/ipc"
 	"github.com/slirp4netns-go/slirp4netns/parent/dataplane"
@@ -21,6 +24,9 @@ func init() { runtime.LockOSThread() }
 // Preconditions: Run is called once, by the main goroutine.
 func Run(cfg *Config) int {
 	p := &process{cfg: cfg}
+	if !cfg.catches() {
+		dieOfSignals()
+	}
 	cfg.warnIPv6()
 	if cfg.Sandbox {
 		err := p.open()
@@ -47,14 +53,15 @@ func (p *process) untilItsEnd(begin func() error, stages func(context.Context) e
 	end := make(chan error)
 	limitProcs()
 	go func() {
-		if p.cfg.hasFiles() {
+		// From here on writing to a closed pipe is an error.
+		signal.Ignore(unix.SIGPIPE)
+		if p.cfg.catches() {
 			watchSignals(cancel, p.removeFiles)
-		} else {
-			dieOfSignals()
 		}
 		end <- stages(ctx)
 	}()
 	err := <-end
+	awaitLate(ctx, err)
 	if s := caught(context.Cause(ctx)); s != nil {
 		dieBy(s)
 	}

@@ -117,6 +117,9 @@ func Resume(stage string) int {
 		p.child = door.Adopt(s.ChildPID, s.ChildFD)
 		p.sockets = ipc.Sockets{RPC: os.NewFile(uintptr(s.RPC), "rpc"), FD: os.NewFile(uintptr(s.RPCFiles), "fd")}
 	}
+	if !p.cfg.catches() {
+		dieOfSignals()
+	}
 	return p.untilItsEnd(func() error { return p.arrive(s) }, p.resume)
 }
 

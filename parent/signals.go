@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 	"unsafe"
@@ -37,12 +38,16 @@ var deadly = []syscall.Signal{
 	unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM,
 }
 
+// catches tells whether deadly signals are caught: by who has files to remove at
+// the end, and by process 1 of a PID namespace, for which the kernel does nothing
+// by default.
+func (c *Config) catches() bool { return c.hasFiles() || unix.Getpid() == 1 }
+
 // dieOfSignals is for a process that has nothing to do at its end that the kernel
 // does not do. To have Go's runtime tell of a signal takes two threads' waking
-// up, and without being asked it ignores some. From here on writing to a closed
-// pipe is an error.
+// up, and without being asked it ignores some, and prints its goroutines for
+// others.
 func dieOfSignals() {
-	signal.Ignore(unix.SIGPIPE)
 	for _, s := range deadly {
 		if !signal.Ignored(s) {
 			setDefault(s)
@@ -54,9 +59,8 @@ func dieOfSignals() {
 // second one, or endGrace, ends the process at once; all that it still does is
 // last, for as long as lastGrace. SIGINT and SIGHUP that the caller had us ignore
 // (nohup, a shell's background job) stay ignored; of others the runtime does not
-// tell. From here on writing to a closed pipe is an error, no signal.
+// tell.
 func watchSignals(cancel context.CancelCauseFunc, last func()) {
-	signal.Ignore(unix.SIGPIPE)
 	ch := make(chan os.Signal, 2)
 	for _, s := range deadly {
 		if !signal.Ignored(s) {
@@ -79,6 +83,22 @@ func watchSignals(cancel context.CancelCauseFunc, last func()) {
 		}
 		dieBy(why)
 	}()
+}
+
+// lateSignal is how much later than the child's end, of a signal that went to both,
+// it is told of here.
+const lateSignal = 50 * time.Millisecond
+
+// awaitLate waits for it if err is about a child that died of one.
+func awaitLate(ctx context.Context, err error) {
+	var failed *childError
+	if !errors.As(err, &failed) || !slices.Contains(deadly, syscall.Signal(failed.status-128)) {
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(lateSignal):
+	}
 }
 
 // lastGrace is how long removing our files may take: a file system may not

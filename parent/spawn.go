@@ -28,11 +28,6 @@ func (e *childError) Error() string { return e.text }
 // makeTap has a child make the TAP. When it fails there is no child any more;
 // else the child is dying, and left to reap in p.child.
 func (p *process) makeTap(ctx context.Context) (tapDevice, error) {
-	if p.child == nil {
-		if err := p.startChild(); err != nil {
-			return tapDevice{}, err
-		}
-	}
 	defer p.sockets.Close()
 	ctx, cancel := context.WithTimeout(ctx, childTimeout)
 	defer cancel()

@@ -39,8 +39,7 @@ const (
 	// LeastToHost is the receive buffer, in bytes, with which an endpoint of
 	// netstack is made. Half of that is the window that the guest sees.
 	LeastToHost = 24 << 10
-	// firstToHost is for one that is not steady, since the kernel of a host
-	// whose program reads nothing takes megabytes all the same.
+	// firstToHost is for one whose peer has acknowledged little.
 	firstToHost = 256 << 10
 )
 
@@ -87,6 +86,20 @@ func (p *pool) limit(f *Flow, steady bool, most int64) (n int64, short bool) {
 	}
 	n = min(max(share, p.least), full)
 	return n, n < full
+}
+
+// grow charges f, which holds held bytes, for as much as it may hold, which it
+// returns; or, if that would be less than it holds, nothing, and reports false.
+func (p *pool) grow(f *Flow, held, most int64) (n int64, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	left := p.size - (p.total.Load() - p.charges[f].bytes)
+	n = min(max(left/8, p.least), p.first, most)
+	if n < held {
+		return held, false
+	}
+	p.chargeLocked(f, n-p.least)
+	return n, true
 }
 
 // charge sets what f is charged: 0 ends it.

@@ -81,6 +81,31 @@ func TestPausesProveNothing(t *testing.T) {
 	}
 }
 
+// Nor has a guest that sends a little now and then.
+func TestLittleProvesNothing(t *testing.T) {
+	f := newWindow(t, NewMemory())
+	f.carry(16<<20, func() { f.receiveBuffer.at = f.receiveBuffer.at.Add(-provenWithin / 2) })
+	if got := f.window(); got != firstToHost {
+		t.Errorf("%d bytes after 16 MiB in small portions, want %d", got, firstToHost)
+	}
+}
+
+// However many windows are proven in turn, the larger pool takes no more than it
+// has room for; the others stay with what they have.
+func TestProvenBound(t *testing.T) {
+	m := NewMemory()
+	sum := int64(0)
+	for range 4000 {
+		f := newWindow(t, m)
+		f.carry(2*provenToHost, nothing)
+		sum += f.window() - LeastToHost
+	}
+	toHost, proven := m.toHost.total.Load(), m.proven.total.Load()
+	if toHost > poolSize || proven > provenSize || sum != toHost+proven {
+		t.Errorf("charged %d and %d for %d bytes, want %d and %d at most", toHost, proven, sum, poolSize, provenSize)
+	}
+}
+
 // Windows that nobody uses now leave a new one enough; and all together have a
 // bound, be there ever so many.
 func TestManyWindows(t *testing.T) {

@@ -77,6 +77,7 @@ func TestTCPUploadsBesideIdle(t *testing.T) {
 	}{
 		{"1500", 17, 20 * mib, false}, {"1500", 17, 20 * mib, true}, {"1500", 48, 20 * mib, false},
 		{"1500", 120, 300 << 10, false}, {"1500", 120, 100 << 10, false}, {"65520", 48, 20 * mib, false},
+		{"1500", 200, 1 * mib, false},
 	} {
 		t.Run(fmt.Sprintf("%+v", idle), func(t *testing.T) {
 			var both [2]uploader

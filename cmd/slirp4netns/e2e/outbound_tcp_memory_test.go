@@ -31,6 +31,7 @@ func TestTCPMemory(t *testing.T) {
 		{"writers to a server that sleeps", 200, 60, 116, openWriters},
 		{"writers to a server that sleeps", 2000, 128, 1109, openWriters},
 		{"writers to a server that falls asleep", 200, 200, 116, openTired},
+		{"writers to a server that falls asleep", 600, 260, 360, openTired},
 	} {
 		t.Run(fmt.Sprint(m.conns, " ", m.name), func(t *testing.T) {
 			for name, binary := range map[string]string{"ours": "", "C": lab.Reference} {
