@@ -12,16 +12,21 @@ type Process struct {
 	pidfd int // -1: the kernel has none (before Linux 5.2)
 }
 
-// Kill sends SIGKILL. It does not wait.
-func (p *Process) Kill() { unix.Kill(p.Pid, unix.SIGKILL) }
+// Kill sends SIGKILL. It does not wait: End(0) is left to do.
+func (p *Process) Kill() {
+	unix.Kill(p.Pid, unix.SIGKILL)
+	if p.pidfd >= 0 {
+		unix.Close(p.pidfd)
+		p.pidfd = -1
+	}
+}
 
 // End waits for the process to end by itself for as long as patience, ends it
 // otherwise, and reaps it. It tells how the process ended, and whether it had
 // to be killed. It is called once.
 func (p *Process) End(patience time.Duration) (status unix.WaitStatus, killed bool) {
-	if !p.ends(patience) {
+	if killed = !p.ends(patience); killed {
 		p.Kill()
-		killed = true
 	}
 	if p.pidfd >= 0 {
 		unix.Close(p.pidfd)
