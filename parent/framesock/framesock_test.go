@@ -267,9 +267,18 @@ func TestEmptyBeforeTheEnd(t *testing.T) {
 	}
 	unix.Close(e.peer)
 	e.peer = -1
+	e.wantEndBehind(t, frames)
+}
+
+// wantEndBehind runs the poller, and wants the end behind so many frames.
+func (e *end) wantEndBehind(t *testing.T, frames int) {
+	t.Helper()
 	go e.poller.Run()
 	select {
-	case <-e.ended:
+	case err := <-e.ended:
+		if !errors.Is(err, link.ErrGone) {
+			t.Errorf("%v, want %v", err, link.ErrGone)
+		}
 	case <-time.After(5 * time.Second):
 		t.Fatal("the end was not noticed")
 	}
@@ -291,18 +300,7 @@ func TestEndInSending(t *testing.T) {
 	if e.Send(pieces(frame(100, 1))) {
 		t.Error("a frame was taken after the end")
 	}
-	go e.poller.Run()
-	select {
-	case err := <-e.ended:
-		if !errors.Is(err, link.ErrGone) {
-			t.Errorf("%v, want %v", err, link.ErrGone)
-		}
-	case <-time.After(5 * time.Second):
-		t.Fatal("the end was not noticed")
-	}
-	if len(e.got) != frames {
-		t.Errorf("%d frames came, want %d", len(e.got), frames)
-	}
+	e.wantEndBehind(t, frames)
 }
 
 // The poller can be closed also when frames come without end. That is not the
