@@ -100,6 +100,7 @@ func TestAllowedCalls(t *testing.T) {
 		{"socket", []uintptr{unix.AF_NETLINK, unix.SOCK_RAW | unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE}},
 		{"socketpair", []uintptr{unix.AF_UNIX, unix.SOCK_STREAM | unix.SOCK_CLOEXEC, 0, all}},
 		{"setsockopt", []uintptr{7, unix.IPPROTO_IPV6, unix.IPV6_RECVERR}},
+		{"setsockopt", []uintptr{7, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT}},
 		{"openat", []uintptr{cwd, all, unix.O_RDONLY | unix.O_CLOEXEC}},
 		// What the kernel makes an int of may have anything in its upper half.
 		{"openat", []uintptr{cwd & 0xffffffff, all, unix.O_RDONLY | unix.O_CLOEXEC}},

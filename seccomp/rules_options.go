@@ -21,7 +21,7 @@ func options(o Options) []Condition {
 		names []value
 	}{
 		{unix.IPPROTO_TCP, []value{
-			{"TCP_NODELAY", unix.TCP_NODELAY},
+			{"TCP_NODELAY", unix.TCP_NODELAY}, {"TCP_NOTSENT_LOWAT", unix.TCP_NOTSENT_LOWAT},
 			{"TCP_KEEPIDLE", unix.TCP_KEEPIDLE}, {"TCP_KEEPINTVL", unix.TCP_KEEPINTVL}, {"TCP_KEEPCNT", unix.TCP_KEEPCNT},
 		}},
 		{unix.SOL_SOCKET, socket},

@@ -60,9 +60,7 @@ func (t *TCP) dial(id stack.TransportEndpointID, host netip.AddrPort) (*flow, ho
 	if err != nil {
 		return nil, hostsock.Error{Errno: errnoOf(err)}
 	}
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	// Urgent data stays where it was in the stream.
-	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
+	_ = hostsock.SetStreamOptions(fd)
 	tellErrors(fd, host.Addr(), true)
 	if err := t.cfg.Source.Bind(fd, host.Addr()); err != nil {
 		unix.Close(fd)
