@@ -38,3 +38,31 @@ func TestTCPEndAcknowledged(t *testing.T) {
 		close(open)
 	}
 }
+
+// The guest's end behind ours, and one that crosses it, are acknowledged before
+// the connection is forgotten.
+func TestTCPLastEndAcknowledged(t *testing.T) {
+	for name, crosses := range map[string]bool{"behind": false, "crossing": true} {
+		t.Run(name, func(t *testing.T) {
+			for range 20 {
+				g := newGuest(t, nil)
+				r := newRawTCP(g, serve(t, func(*net.TCPConn) {}))
+				r.connect("")
+				end := r.await("the server's end", ack|fin)
+				next := end.SequenceNumber() + 1
+				if !crosses {
+					r.ack = next
+				}
+				r.send(ack|fin, "")
+				r.seq++
+				if crosses {
+					r.ack = next
+					r.send(ack, "")
+				}
+				if got := r.await("an acknowledgement", ack); got.AckNumber() != r.seq {
+					t.Fatalf("%v of %d, want %d", got.Flags(), got.AckNumber(), r.seq)
+				}
+			}
+		})
+	}
+}

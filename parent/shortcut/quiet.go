@@ -10,13 +10,14 @@ import (
 // not be acknowledged when End processes it, if it is the one that is expected
 // next and nothing else is owed. Then the caller must call Acknowledge with the
 // result before long, unless the connection sends something else first. It is
-// called between Queue and End, and returns nil if all goes its usual way. A FIN
-// netstack acknowledges all the same.
+// called between Queue and End, and returns nil if all goes its usual way: behind
+// our FIN the guest's next segment may end the connection, which could not be
+// acknowledged any more. A FIN netstack acknowledges all the same.
 //
 // Should netstack not take the segment, it finds that it has acknowledged too
 // much, and says at once what it has.
 func (in *Input) Quiet(seq, size uint32) stack.TransportEndpoint {
-	if !connected(tcp.EndpointState(in.ep.State())) {
+	if tcp.EndpointState(in.ep.State()) != tcp.StateEstablished {
 		return nil
 	}
 	acked, next, pending, ok := in.fields.numbers(in.ep)
