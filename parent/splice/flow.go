@@ -39,6 +39,7 @@ type Flow struct {
 	token   poll.Token  // guarded by mu
 	gone    bool        // guarded by mu; fd is closed
 	limited *time.Timer // guarded by mu; calls overdue
+	rest    rest        // guarded by mu
 	// progress is the guest's.
 	progress progress // guarded by mu
 
@@ -57,7 +58,7 @@ type Flow struct {
 	// hostEvents collects what the poller said about the socket's end:
 	// hang-ups and errors do not come twice.
 	hostEvents atomic.Uint32
-	probed     bool // toHost's; the guest's FIN has come
+	probed     atomic.Bool // the guest's FIN has come; toHost says so
 	// hostFailed says that the host's socket takes and brings nothing new:
 	// toHost ends at its next step, toGuest when it has passed on the rest.
 	hostFailed atomic.Bool
@@ -127,6 +128,9 @@ func (f *Flow) closeSocket() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.gone = true
+	if f.rest.look != nil {
+		f.rest.look.Stop()
+	}
 	f.cfg.Poller.Remove(f.fd, f.token)
 	unix.Close(f.fd)
 }
@@ -253,6 +257,9 @@ func (f *Flow) die() {
 // uses the socket or the endpoint any more.
 func (f *Flow) halfDone() {
 	if f.left.Add(-1) != 0 {
+		if f.guestEnded() {
+			f.schedule(workToGuest) // maybe nothing is left
+		}
 		return
 	}
 	if f.resetHost.Load() {

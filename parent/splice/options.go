@@ -16,13 +16,15 @@ import (
 // A flow that the guest has half-closed is probed sooner. Its process may have
 // been killed; the guest's kernel then keeps the connection for
 // net.ipv4.tcp_fin_timeout (60 s), forgets it, and answers the next probe
-// with RST. So the host's socket of a killed process is gone within 100 s.
+// with RST. So the host's socket of a killed process is gone within 100 s, if its
+// peer has read all (rest.go).
 type Times struct {
 	Open       Keepalive // towards the guest
 	HalfClosed Keepalive // the same after the guest's FIN
 	Host       Keepalive // towards the host's peer; in whole seconds
 	// Orphan is how long the last bytes of a connection whose host side has
-	// closed or failed are kept for a guest that does not take them (limit.go).
+	// closed or failed are kept for a guest that does not take them (limit.go),
+	// and those of a guest that is gone for a peer that does not (rest.go).
 	// Linux gives up its own orphans (tcp_orphan_retries, tcp(7)) somewhat
 	// sooner.
 	Orphan time.Duration

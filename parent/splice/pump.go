@@ -42,18 +42,15 @@ func (f *Flow) pumpToHost() step {
 		case *tcpip.ErrWouldBlock:
 			return idle
 		case *tcpip.ErrClosedForReceive:
-			if err := unix.Shutdown(f.fd, unix.SHUT_WR); err != nil {
-				f.noteError()
-				return f.hostGone()
-			}
-			f.probeSooner()
-			f.closeWindow()
-			return finished
+			return f.endHost()
 		case *tcpip.ErrBadBuffer:
 			if w.errno == unix.EAGAIN {
 				return f.untilOut()
 			}
 		default:
+			if f.probed.Load() {
+				return f.endHost() // it was reset behind its FIN
+			}
 			return f.guestGone()
 		}
 		if w.errno != 0 {
@@ -61,6 +58,17 @@ func (f *Flow) pumpToHost() step {
 		}
 	}
 	return again
+}
+
+// endHost passes on the guest's FIN.
+func (f *Flow) endHost() step {
+	if err := unix.Shutdown(f.fd, unix.SHUT_WR); err != nil {
+		f.noteError()
+		return f.hostGone()
+	}
+	f.probeSooner()
+	f.closeWindow()
+	return finished
 }
 
 // readInto lets netstack write to the host's socket. An error of the socket,
@@ -82,13 +90,15 @@ func (f *Flow) readInto(w *hostWriter) (res tcpip.ReadResult, err tcpip.Error) {
 }
 
 // untilOut waits until the host's socket takes more, unless the guest has
-// reset the connection: then the rest is not for anybody.
+// reset the connection before it said FIN: then the rest is not for anybody.
 func (f *Flow) untilOut() step {
 	f.receiveBuffer.steady.stop()
-	if f.guestHasReset() {
+	switch {
+	case f.guestEnded():
+		f.awaitHost()
+	case f.guestHasReset():
 		return f.guestGone()
-	}
-	if tcp.EndpointState(f.ep.State()) == tcp.StateCloseWait {
+	case tcp.EndpointState(f.ep.State()) == tcp.StateCloseWait:
 		f.probeSooner() // its FIN waits for the host's peer to read
 	}
 	return idle
@@ -97,8 +107,8 @@ func (f *Flow) untilOut() step {
 // probeSooner makes keepalive look after a guest that has sent FIN. toHost calls
 // it.
 func (f *Flow) probeSooner() {
-	if !f.probed {
-		f.probed = true
+	if !f.probed.Load() {
+		f.probed.Store(true)
 		f.cfg.times().HalfClosed.apply(f.ep)
 	}
 }
@@ -118,6 +128,9 @@ func (f *Flow) guestHasReset() bool {
 
 // pumpToGuest moves what the host sent to the guest.
 func (f *Flow) pumpToGuest() step {
+	if f.leavesRest() {
+		return f.discard()
+	}
 	r := hostReader{fd: f.fd}
 	for moved := 0; moved < turn; {
 		n, errno := inq(f.fd)
@@ -158,6 +171,9 @@ func (f *Flow) pumpToGuest() step {
 		case *tcpip.ErrWouldBlock:
 			return idle // until netstack says that it is writable
 		default:
+			if f.leavesRest() {
+				return f.discard()
+			}
 			return f.guestGone()
 		}
 		if m == 0 || int(m) == n && n < little && !f.hostEnding() {

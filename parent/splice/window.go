@@ -16,16 +16,17 @@ import "time"
 // full. A kernel acknowledges for a program that reads nothing no more than its
 // receive buffer is at first (128 KiB, tcp_rmem); that grows only when it is
 // read. So who has had more acknowledged, and in a short time, has shown that
-// somebody reads and that a window is of use; and such windows, most of which are
-// empty at any time, have a larger pool for their own. Idle connections leave a
-// new one its speed, up to some 250 of 1 MiB: 48 made it 12 times slower while all
-// were in one pool.
+// somebody reads and that a window is of use; and such windows, which are empty
+// where the peer is as fast as the guest, have a larger pool for their own. Idle
+// connections leave a new one its speed, up to some 250 of 1 MiB: 48 made it 12
+// times slower while all were in one pool.
 
 const (
 	// provenToHost is how many bytes the host's peer has acknowledged when the
-	// window is of the larger pool: within provenWithin, and without a pause. A
-	// peer that is slower than the guest pauses each time that the kernel's send
-	// buffer is full, and has no use for a window; nor has who sends little.
+	// window is of the larger pool: within provenWithin, and without a pause. Who
+	// takes less than some 10 Mbit/s pauses each time that our socket is full
+	// (hostsock.SetStreamOptions), and has no use for a window; nor has who sends
+	// little.
 	provenToHost = 256 << 10
 	provenWithin = 500 * time.Millisecond
 	// askEvery is after how many bytes more is asked for.
