@@ -1,16 +1,14 @@
 package lab
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"slices"
 	"strconv"
-	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -78,7 +76,7 @@ type Slirp struct {
 	Args []string
 
 	t     T
-	log   Log
+	log   *os.File // a memory file, which has at once what it says; closed when it is garbage
 	exit  *os.File // our end of its exit-fd
 	term  bool     // it was given no exit-fd
 	done  chan struct{}
@@ -131,14 +129,23 @@ func startSlirp(t T, o SlirpOptions) (*Slirp, error) {
 	if !o.NoExitFD {
 		args = append(args, "-e", strconv.Itoa(exitFD))
 	}
-	s := &Slirp{Args: slices.Concat(args, o.Args), t: t, exit: exit, term: o.NoExitFD, done: make(chan struct{})}
+	log, err := unix.MemfdCreate("log", unix.MFD_CLOEXEC)
+	if err != nil {
+		readyW.Close()
+		exitR.Close()
+		exit.Close()
+		return nil, err
+	}
+	s := &Slirp{
+		Args: slices.Concat(args, o.Args), t: t, log: os.NewFile(uintptr(log), "log"), exit: exit, term: o.NoExitFD, done: make(chan struct{}),
+	}
 	if !o.Unlocked {
 		args = append(args, locks(o.Binary)...)
 	}
 	args = append(args, o.Args...)
 	cmd := Command(context.Background(), o.UID, o.Binary, args...)
 	cmd.Env = append(cmd.Env, o.Env...)
-	cmd.Stdout, cmd.Stderr = &s.log, &s.log
+	cmd.Stdout, cmd.Stderr = s.log, s.log
 	cmd.ExtraFiles = append([]*os.File{readyW, exitR}, o.Files...)
 	start := time.Now()
 	err = cmd.Start()
@@ -156,20 +163,7 @@ func startSlirp(t T, o SlirpOptions) (*Slirp, error) {
 		exit.Close()
 		return nil, fmt.Errorf("%v: %w\nit said:\n%s", cmd.Args, err, s.Log())
 	}
-	if o.Binary != Reference { // which writes it when it ends: stdout is no terminal
-		s.awaitBanner()
-	}
 	return s, nil
-}
-
-// awaitBanner waits until what was said before the ready-fd is in the log: it
-// is on its way here by another goroutine. Nothing fails if it does not come.
-func (s *Slirp) awaitBanner() {
-	for start := time.Now(); time.Since(start) < time.Second; time.Sleep(time.Millisecond) {
-		if strings.Contains(s.Log(), "Starting slirp\n") {
-			return
-		}
-	}
 }
 
 // wait reaps the process.
@@ -197,8 +191,16 @@ func (s *Slirp) awaitReady(ready *os.File, start time.Time) error {
 	return nil
 }
 
-// Log is all that the process has written to stdout and stderr.
-func (s *Slirp) Log() string { return s.log.String() }
+// Log is all that the process has written to stdout and stderr. When it is ready,
+// all that it said before is there.
+func (s *Slirp) Log() string {
+	// The offset is the process's.
+	b, err := io.ReadAll(io.NewSectionReader(s.log, 0, math.MaxInt64))
+	if err != nil {
+		s.t.Errorf("the log of slirp4netns: %v", err)
+	}
+	return string(b)
+}
 
 // Stop closes the exit-fd and expects status 0 within 5 s. After the first
 // time, and after Wait, it does nothing.
@@ -247,24 +249,4 @@ func (s *Slirp) Wait(timeout time.Duration) *os.ProcessState {
 	<-s.done
 	s.t.Errorf("slirp4netns did not end within %v", timeout)
 	return nil
-}
-
-// Log collects what processes write. It may be read at any time.
-type Log struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-// Write appends.
-func (l *Log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-// String is all that was written so far.
-func (l *Log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }
