@@ -106,13 +106,16 @@ func awaitLate(ctx context.Context, err error) {
 const lastGrace = 500 * time.Millisecond
 
 // dieBy ends the process by the signal that it caught, so that its caller sees
-// the same wait status as from a program that catches none.
+// the same wait status as from a program that catches none. Process 1 of a PID
+// namespace cannot; it ends with what a shell makes of that.
 func dieBy(s *signalError) {
-	signal.Reset(s.sig)
-	setDefault(s.sig)
-	unix.Kill(unix.Getpid(), s.sig)
-	// Another thread may be the one to die of it.
-	time.Sleep(time.Second)
+	if unix.Getpid() != 1 {
+		signal.Reset(s.sig)
+		setDefault(s.sig)
+		unix.Kill(unix.Getpid(), s.sig)
+		// Another thread may be the one to die of it.
+		time.Sleep(time.Second)
+	}
 	os.Exit(128 + int(s.sig))
 }
 

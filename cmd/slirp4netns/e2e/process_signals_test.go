@@ -29,6 +29,7 @@ func TestSignalOfProcess1(t *testing.T) {
 		}
 		return err == nil
 	})
+	start := time.Now()
 	cmd.Process.Signal(unix.SIGTERM)
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
@@ -36,6 +37,9 @@ func TestSignalOfProcess1(t *testing.T) {
 	case <-ended:
 		if code := cmd.ProcessState.ExitCode(); code != 128+int(unix.SIGTERM) {
 			t.Errorf("ended with %v, want status %d", cmd.ProcessState, 128+int(unix.SIGTERM))
+		}
+		if d := time.Since(start); d > 700*time.Millisecond {
+			t.Errorf("ended after %v, want it at once", d)
 		}
 	case <-time.After(endTimeout):
 		cmd.Process.Kill()
