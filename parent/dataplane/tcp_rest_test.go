@@ -5,12 +5,34 @@ import (
 	"io"
 	"net"
 	"slices"
+	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/adapters/gonet"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+
+	"github.com/slirp4netns-go/slirp4netns/parent/splice"
+)
+
+// restTimes are long enough for a test that had to wait for a processor.
+func restTimes(orphan time.Duration) func(*Config) {
+	return func(c *Config) {
+		t := splice.DefaultTimes
+		t.Orphan = orphan
+		c.times = &t
+	}
+}
+
+const (
+	restBuffer = 32 << 10 // bytes, of the server
+	// inKernel is what the server's buffer and our socket take, in bytes.
+	inKernel = 200_000
+	// inNetstack is more than they take, 320 KiB and one and a half buffers at
+	// most, and no more than fits in all, which is 400 KiB and a buffer.
+	inNetstack = 410_000
 )
 
 // A guest's kernel forgets a connection whose program has closed it, and answers
@@ -20,30 +42,31 @@ func TestTCPRestOfGuestThatIsGone(t *testing.T) {
 		size  int
 		sends int // bytes that the server sends before it reads
 	}{
-		"in the kernel": {200_000, 0},
-		// More than the server and our socket take, and no more than fits in all.
-		"in netstack":                          {400_000, 0},
-		"in the kernel, and the server writes": {200_000, 100_000},
-		"in netstack, and the server writes":   {400_000, 5 << 20},
+		"in the kernel":                        {inKernel, 0},
+		"in netstack":                          {inNetstack, 0},
+		"in the kernel, and the server writes": {inKernel, 100_000},
+		"in netstack, and the server writes":   {inNetstack, 5 << 20},
 	} {
 		t.Run(name, func(t *testing.T) {
-			g := newGuest(t, shortTimes)
+			g := newGuest(t, restTimes(8*time.Second))
 			gone, got := make(chan struct{}), make(chan []byte, 1)
-			to := serve(t, func(c2 *net.TCPConn) {
-				c2.SetReadBuffer(32 << 10)
+			goOn := sync.OnceFunc(func() { close(gone) })
+			to := serveBuffered(t, restBuffer, func(s *net.TCPConn) {
 				<-gone
-				if _, err := c2.Write(make([]byte, c.sends)); err != nil {
+				s.SetDeadline(time.Now().Add(20 * time.Second))
+				if _, err := s.Write(make([]byte, c.sends)); err != nil {
 					t.Errorf("the server writes: %v", err)
 				}
-				b, err := io.ReadAll(c2)
+				b, err := io.ReadAll(s)
 				if err != nil {
 					t.Errorf("the server reads %d bytes, then %v", len(b), err)
 				}
 				got <- b
 			})
+			defer goOn()
 			sent := bytes.Repeat([]byte("0123456789"), c.size/10)
 			leaveWith(t, g, mustDial(t, g, to), sent)
-			close(gone)
+			goOn()
 			if b := <-got; !bytes.Equal(b, sent) {
 				t.Errorf("the server reads %d bytes, want the %d that were sent", len(b), len(sent))
 			}
@@ -57,10 +80,10 @@ func TestTCPRestOfGuestThatIsGone(t *testing.T) {
 func TestTCPRestNobodyTakes(t *testing.T) {
 	for name, fin := range map[string]bool{"reset": false, "FIN": true} {
 		t.Run(name, func(t *testing.T) {
-			g := newGuest(t, shortTimes)
+			t.Parallel()
+			g := newGuest(t, restTimes(2*time.Second))
 			ended, sees := make(chan struct{}), make(chan error, 1)
-			to := serve(t, func(c *net.TCPConn) {
-				c.SetReadBuffer(32 << 10)
+			to := serveBuffered(t, restBuffer, func(c *net.TCPConn) {
 				if fin {
 					c.CloseWrite()
 				}
@@ -74,9 +97,9 @@ func TestTCPRestNobodyTakes(t *testing.T) {
 			defer close(ended)
 			c := mustDial(t, g, to)
 			if fin {
-				leave(t, g, c, make([]byte, 400_000), tcp.StateTimeWait, tcp.StateClose)
+				leave(t, g, c, make([]byte, inNetstack), tcp.StateTimeWait, tcp.StateClose)
 			} else {
-				leaveWith(t, g, c, make([]byte, 400_000))
+				leaveWith(t, g, c, make([]byte, inNetstack))
 			}
 			if n := g.plane.tcp.Len(); n != 1 {
 				t.Errorf("%d flows, want one that waits for the server", n)
@@ -87,6 +110,23 @@ func TestTCPRestNobodyTakes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A server that says FIN and then RST, with which nothing of the rest can go any
+// more, is seen to have ended.
+func TestTCPRestAndServerEnds(t *testing.T) {
+	g := newGuest(t, restTimes(time.Hour))
+	gone := make(chan struct{})
+	goOn := sync.OnceFunc(func() { close(gone) })
+	to := serveBuffered(t, restBuffer, func(c *net.TCPConn) {
+		<-gone
+		c.CloseWrite()
+		time.Sleep(20 * time.Millisecond) // two events
+	})
+	defer goOn()
+	leaveWith(t, g, mustDial(t, g, to), make([]byte, inKernel))
+	goOn()
+	settled(t, "no flow is left", func() bool { return g.plane.tcp.Len()+g.plane.tcp.Orphans() == 0 })
 }
 
 // leaveWith sends b and FIN, and resets the connection when the plane has both.
@@ -105,12 +145,12 @@ func leave(t *testing.T, g *guest, c *gonet.TCPConn, b []byte, states ...tcp.End
 	if _, err := c.Write(b); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.CloseWrite(); err != nil {
-		t.Fatal(err)
-	}
 	eps := g.stack.RegisteredEndpoints()
 	if len(eps) != 1 {
 		t.Fatalf("the guest has %d endpoints, want 1", len(eps))
+	}
+	if err := c.CloseWrite(); err != nil {
+		t.Fatal(err)
 	}
 	settled(t, "the guest has left", func() bool {
 		return slices.Contains(states, tcp.EndpointState(eps[0].(tcpip.Endpoint).State()))

@@ -58,7 +58,7 @@ type Flow struct {
 	// hostEvents collects what the poller said about the socket's end:
 	// hang-ups and errors do not come twice.
 	hostEvents atomic.Uint32
-	probed     atomic.Bool // the guest's FIN has come; toHost says so
+	probed     bool // toHost's; the guest's FIN has come
 	// hostFailed says that the host's socket takes and brings nothing new:
 	// toHost ends at its next step, toGuest when it has passed on the rest.
 	hostFailed atomic.Bool

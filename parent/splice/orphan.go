@@ -7,7 +7,7 @@ import (
 )
 
 // A reset that waits for what came before it is looked after by a timer, at
-// first this often, then half as often each time.
+// first this often, then half as often each time; in rest.go as well.
 const (
 	firstLook = time.Millisecond
 	rareLook  = time.Second

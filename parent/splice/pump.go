@@ -42,14 +42,17 @@ func (f *Flow) pumpToHost() step {
 		case *tcpip.ErrWouldBlock:
 			return idle
 		case *tcpip.ErrClosedForReceive:
+			if f.guestHasReset() && !f.guestEnded() {
+				return f.guestGone()
+			}
 			return f.endHost()
 		case *tcpip.ErrBadBuffer:
 			if w.errno == unix.EAGAIN {
 				return f.untilOut()
 			}
 		default:
-			if f.probed.Load() {
-				return f.endHost() // it was reset behind its FIN
+			if f.guestEnded() {
+				return f.endHost()
 			}
 			return f.guestGone()
 		}
@@ -107,8 +110,8 @@ func (f *Flow) untilOut() step {
 // probeSooner makes keepalive look after a guest that has sent FIN. toHost calls
 // it.
 func (f *Flow) probeSooner() {
-	if !f.probed.Load() {
-		f.probed.Store(true)
+	if !f.probed {
+		f.probed = true
 		f.cfg.times().HalfClosed.apply(f.ep)
 	}
 }
@@ -231,13 +234,14 @@ func (f *Flow) restEnd() step {
 	return finished
 }
 
-// noteError keeps the socket's error for toGuest. toHost calls it.
-func (f *Flow) noteError() {
+// noteError keeps the socket's error for toGuest, and tells whether there is one.
+func (f *Flow) noteError() bool {
 	f.errMu.Lock()
 	defer f.errMu.Unlock()
 	if f.hostErrno == 0 {
 		f.hostErrno = f.hostError()
 	}
+	return f.hostErrno != 0
 }
 
 // hostError fetches an error of the host's socket that reading would not show

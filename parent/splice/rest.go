@@ -5,6 +5,8 @@ import (
 
 	"golang.org/x/sys/unix"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
+
+	"github.com/slirp4netns-go/slirp4netns/parent/poll"
 )
 
 // A guest's kernel forgets a connection that its program has closed: after
@@ -27,30 +29,42 @@ func (f *Flow) leavesRest() bool {
 // guestEnded tells whether the guest has said FIN and is gone: it was reset, has
 // timed out, or has had our FIN as well. In netstack only a FIN leads to StateClose.
 func (f *Flow) guestEnded() bool {
-	s := tcp.EndpointState(f.ep.State())
-	return s == tcp.StateClose || s == tcp.StateError && f.probed.Load()
+	switch tcp.EndpointState(f.ep.State()) {
+	case tcp.StateClose:
+		return true
+	case tcp.StateError:
+		ep := f.ep.(*tcp.Endpoint)
+		ep.LockUser() // who changes it has this lock
+		defer ep.UnlockUser()
+		return ep.RcvClosed
+	}
+	return false
 }
 
 // discard is toGuest's while that is so: a peer may not read before it has written,
 // and what comes to a socket that is closed makes the kernel reset it.
 func (f *Flow) discard() step {
-	for {
+	for moved := 0; moved < turn; {
 		// Nothing is copied (tcp(7), MSG_TRUNC).
 		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(f.fd), 0, turn, unix.MSG_TRUNC|unix.MSG_DONTWAIT, 0, 0)
 		switch {
-		case errno == unix.EINTR || errno == 0 && n > 0:
-			continue
-		case errno != 0 && errno != unix.EAGAIN:
+		case errno == unix.EINTR:
+		case errno == unix.EAGAIN:
+			f.awaitHost()
+			return idle
+		case errno != 0:
 			return f.hostGone()
+		case n == 0: // behind an end there is no error to read any more
+			if f.hostEvents.Load()&poll.Err != 0 && f.noteError() {
+				return f.hostGone()
+			}
+			f.awaitHost()
+			return idle
 		}
-		f.awaitHost()
-		return idle
+		moved += int(n)
 	}
+	return again
 }
-
-// restLook is how often it is looked whether the host's peer has taken some of
-// what is left, or all: nobody tells.
-const restLook = time.Second
 
 // awaitHost gives the host's peer Times.Orphan to take some of what is left of a
 // guest that is gone, and that time again whenever it has.
@@ -59,11 +73,12 @@ func (f *Flow) awaitHost() {
 	defer f.mu.Unlock()
 	if f.rest.look == nil {
 		f.rest.took, f.rest.since = f.passedOn(), time.Now()
-		f.rest.look = time.AfterFunc(min(restLook, f.cfg.times().Orphan), f.lookAtRest)
+		f.rest.wait = firstLook
+		f.rest.look = time.AfterFunc(f.rest.wait, f.lookAtRest)
 	}
 }
 
-// lookAtRest ends a Flow whose rest has gone, or goes nowhere.
+// lookAtRest ends a Flow whose rest has gone, which nobody tells, or goes nowhere.
 func (f *Flow) lookAtRest() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -80,13 +95,15 @@ func (f *Flow) lookAtRest() {
 		f.resetHost.Store(true)
 		f.die()
 	default:
-		f.rest.look.Reset(min(restLook, f.cfg.times().Orphan))
+		f.rest.wait = min(2*f.rest.wait, rareLook)
+		f.rest.look.Reset(f.rest.wait)
 	}
 }
 
 // rest is how the host's peer takes what a guest that is gone has left.
 type rest struct {
-	look  *time.Timer // calls lookAtRest
-	took  int64       // bytes that it had acknowledged when it last took some
-	since time.Time   // then
+	look  *time.Timer // calls lookAtRest, and again after twice the time
+	wait  time.Duration
+	took  int64     // bytes that it had acknowledged when it last took some
+	since time.Time // then
 }

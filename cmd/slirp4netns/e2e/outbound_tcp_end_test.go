@@ -336,14 +336,16 @@ func TestTCPSamePortAgain(t *testing.T) {
 			return rc.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1) })
 		},
 	}
-	for i := range 20 {
+	const conns = 20
+	slow := 0
+	for i := range conns {
 		start := time.Now()
 		var c net.Conn
 		var err error
 		for {
 			err = g.Do(func() (err error) { c, err = d.Dial("tcp4", addr.String()); return err })
 			// The guest's kernel still waits for the last ACK.
-			if errno(err) != unix.EADDRNOTAVAIL || time.Since(start) > 150*time.Millisecond { // less than its least time-out
+			if errno(err) != unix.EADDRNOTAVAIL || time.Since(start) > commandTimeout {
 				break
 			}
 			time.Sleep(time.Millisecond)
@@ -353,8 +355,14 @@ func TestTCPSamePortAgain(t *testing.T) {
 		}
 		got, err := readAll(c)
 		c.Close()
-		if d := time.Since(start); got != "bye" || d > 250*time.Millisecond {
-			t.Errorf("connection %d: %q, %v after %v", i, got, err, d)
+		if got != "bye" {
+			t.Errorf("connection %d: %q, %v", i, got, err)
 		}
+		if time.Since(start) > 150*time.Millisecond { // its least time-out is 200 ms
+			slow++
+		}
+	}
+	if slow > conns/4 {
+		t.Errorf("%d of %d connections had to wait for a time-out of the guest's kernel", slow, conns)
 	}
 }

@@ -129,7 +129,7 @@ func startSlirp(t T, o SlirpOptions) (*Slirp, error) {
 	if !o.NoExitFD {
 		args = append(args, "-e", strconv.Itoa(exitFD))
 	}
-	log, err := unix.MemfdCreate("log", unix.MFD_CLOEXEC)
+	log, err := newLog()
 	if err != nil {
 		readyW.Close()
 		exitR.Close()
@@ -137,7 +137,7 @@ func startSlirp(t T, o SlirpOptions) (*Slirp, error) {
 		return nil, err
 	}
 	s := &Slirp{
-		Args: slices.Concat(args, o.Args), t: t, log: os.NewFile(uintptr(log), "log"), exit: exit, term: o.NoExitFD, done: make(chan struct{}),
+		Args: slices.Concat(args, o.Args), t: t, log: log, exit: exit, term: o.NoExitFD, done: make(chan struct{}),
 	}
 	if !o.Unlocked {
 		args = append(args, locks(o.Binary)...)
@@ -164,6 +164,19 @@ func startSlirp(t T, o SlirpOptions) (*Slirp, error) {
 		return nil, fmt.Errorf("%v: %w\nit said:\n%s", cmd.Args, err, s.Log())
 	}
 	return s, nil
+}
+
+// newLog is a file for Slirp.log. Several processes may write to it.
+func newLog() (*os.File, error) {
+	fd, err := unix.MemfdCreate("log", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("a file for the log: %w", err)
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFL, unix.O_APPEND); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("a file for the log: %w", err)
+	}
+	return os.NewFile(uintptr(fd), "log"), nil
 }
 
 // wait reaps the process.
