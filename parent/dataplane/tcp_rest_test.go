@@ -75,6 +75,39 @@ func TestTCPRestOfGuestThatIsGone(t *testing.T) {
 	}
 }
 
+// The same when the guest's kernel answers with RST what the server sends, which it
+// ends at once.
+func TestTCPRestOfGuestThatAnswersWithReset(t *testing.T) {
+	g := newGuest(t, restTimes(8*time.Second))
+	for range 30 {
+		gone, got := make(chan struct{}), make(chan []byte, 1)
+		goOn := sync.OnceFunc(func() { close(gone) })
+		to := serveBuffered(t, restBuffer, func(s *net.TCPConn) {
+			<-gone
+			s.SetDeadline(time.Now().Add(20 * time.Second))
+			if _, err := s.Write(make([]byte, 64<<10)); err != nil {
+				t.Errorf("the server writes: %v", err)
+			}
+			s.CloseWrite()
+			settled(t, "the guest is gone", func() bool { return len(g.plane.stack.RegisteredEndpoints()) == 0 })
+			b, err := io.ReadAll(s)
+			if err != nil {
+				t.Errorf("the server reads %d bytes, then %v", len(b), err)
+			}
+			got <- b
+		})
+		sent := bytes.Repeat([]byte("0123456789"), inKernel/10)
+		c := mustDial(t, g, to)
+		leave(t, g, c, sent, tcp.StateFinWait2)
+		c.Close()
+		goOn()
+		if b := <-got; !bytes.Equal(b, sent) {
+			t.Errorf("the server reads %d bytes, want the %d that were sent", len(b), len(sent))
+		}
+		settled(t, "no flow is left", func() bool { return g.plane.tcp.Len()+g.plane.tcp.Orphans() == 0 })
+	}
+}
+
 // A server that takes nothing of that has its time, and no more; be the guest gone
 // by a reset, or because the server has said FIN as well.
 func TestTCPRestNobodyTakes(t *testing.T) {
@@ -82,11 +115,13 @@ func TestTCPRestNobodyTakes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := newGuest(t, restTimes(2*time.Second))
-			ended, sees := make(chan struct{}), make(chan error, 1)
+			gone, ended, sees := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+			goOn := sync.OnceFunc(func() { close(gone) })
 			to := serveBuffered(t, restBuffer, func(c *net.TCPConn) {
 				if fin {
 					c.CloseWrite()
 				}
+				<-gone
 				rc, err := c.SyscallConn()
 				if err == nil {
 					err = awaitError(rc)
@@ -95,6 +130,7 @@ func TestTCPRestNobodyTakes(t *testing.T) {
 				<-ended
 			})
 			defer close(ended)
+			defer goOn()
 			c := mustDial(t, g, to)
 			if fin {
 				leave(t, g, c, make([]byte, inNetstack), tcp.StateTimeWait, tcp.StateClose)
@@ -104,6 +140,7 @@ func TestTCPRestNobodyTakes(t *testing.T) {
 			if n := g.plane.tcp.Len(); n != 1 {
 				t.Errorf("%d flows, want one that waits for the server", n)
 			}
+			goOn()
 			settled(t, "no flow is left", func() bool { return g.plane.tcp.Len()+g.plane.tcp.Orphans() == 0 })
 			if err := <-sees; err != unix.ECONNRESET {
 				t.Errorf("the server sees %v, want ECONNRESET", err)
@@ -125,6 +162,10 @@ func TestTCPRestAndServerEnds(t *testing.T) {
 	})
 	defer goOn()
 	leaveWith(t, g, mustDial(t, g, to), make([]byte, inKernel))
+	settled(t, "the connection is netstack's no more", func() bool { return len(g.plane.stack.RegisteredEndpoints()) == 0 })
+	if n := g.plane.tcp.Len(); n != 1 {
+		t.Errorf("%d flows, want one that waits for the server", n)
+	}
 	goOn()
 	settled(t, "no flow is left", func() bool { return g.plane.tcp.Len()+g.plane.tcp.Orphans() == 0 })
 }

@@ -97,10 +97,10 @@ func (f *Flow) readInto(w *hostWriter) (res tcpip.ReadResult, err tcpip.Error) {
 func (f *Flow) untilOut() step {
 	f.receiveBuffer.steady.stop()
 	switch {
+	case f.guestHasReset() && !f.guestEnded(): // in this order: it may just be ending
+		return f.guestGone()
 	case f.guestEnded():
 		f.awaitHost()
-	case f.guestHasReset():
-		return f.guestGone()
 	case tcp.EndpointState(f.ep.State()) == tcp.StateCloseWait:
 		f.probeSooner() // its FIN waits for the host's peer to read
 	}
@@ -142,6 +142,8 @@ func (f *Flow) pumpToGuest() step {
 		}
 		if n == 0 {
 			switch {
+			case f.leavesRest(): // by now
+				return f.discard()
 			case f.guestHasReset():
 				return f.guestGone()
 			case f.hostFailed.Load():
@@ -214,6 +216,9 @@ func (f *Flow) hostEnd() step {
 	}
 	// EPIPE is a RST after the FIN: the guest sees both, in this order.
 	if err := f.ep.Shutdown(tcpip.ShutdownWrite); err != nil {
+		if f.leavesRest() {
+			return f.discard()
+		}
 		return f.guestGone()
 	}
 	return finished

@@ -44,13 +44,14 @@ func (f *Flow) guestEnded() bool {
 // discard is toGuest's while that is so: a peer may not read before it has written,
 // and what comes to a socket that is closed makes the kernel reset it.
 func (f *Flow) discard() step {
+	f.awaitHost()
 	for moved := 0; moved < turn; {
 		// Nothing is copied (tcp(7), MSG_TRUNC).
 		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(f.fd), 0, turn, unix.MSG_TRUNC|unix.MSG_DONTWAIT, 0, 0)
 		switch {
 		case errno == unix.EINTR:
+			continue
 		case errno == unix.EAGAIN:
-			f.awaitHost()
 			return idle
 		case errno != 0:
 			return f.hostGone()
@@ -58,7 +59,6 @@ func (f *Flow) discard() step {
 			if f.hostEvents.Load()&poll.Err != 0 && f.noteError() {
 				return f.hostGone()
 			}
-			f.awaitHost()
 			return idle
 		}
 		moved += int(n)
