@@ -184,6 +184,10 @@ func (s *stream) leave(l *leg) {
 	for _, q := range s.queries {
 		owed := q.owes(l)
 		q.paidLocked(l)
+		if owed && q.moving && q.at == l && !l.gone && !l.spoke {
+			// It closed before send was done, which goes on to the next.
+			s.streams.health.failed(l.addr, q.sent, now)
+		}
 		if !owed || q.moving || q.at != l && len(q.owing) > 0 {
 			continue
 		}
