@@ -345,7 +345,7 @@ func TestTCPSamePortAgain(t *testing.T) {
 		for {
 			err = g.Do(func() (err error) { c, err = d.Dial("tcp4", addr.String()); return err })
 			// The guest's kernel still waits for the last ACK.
-			if errno(err) != unix.EADDRNOTAVAIL || time.Since(start) > commandTimeout {
+			if errno(err) != unix.EADDRNOTAVAIL || time.Since(start) > 400*time.Millisecond {
 				break
 			}
 			time.Sleep(time.Millisecond)
@@ -358,8 +358,8 @@ func TestTCPSamePortAgain(t *testing.T) {
 		}
 		got, err := readAll(c)
 		c.Close()
-		if got != "bye" {
-			t.Errorf("connection %d: %q, %v", i, got, err)
+		if d := time.Since(start); got != "bye" || d > 500*time.Millisecond {
+			t.Errorf("connection %d: %q, %v after %v", i, got, err, d)
 		}
 	}
 	if slow > conns/4 {
